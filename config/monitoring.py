@@ -1,0 +1,70 @@
+"""Liveness, readiness and metrics of one process."""
+
+import os
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from coordinator.metrics import BackfillCollector
+from coordinator.mode import Mode, coordinator_mode
+from registry.permissions import MayScrape
+from registry.problems import crashed as crashed_problem
+from registry.problems import problem
+
+
+def livez(request: HttpRequest) -> HttpResponse:
+    """The process answers."""
+    return HttpResponse("ok\n", content_type="text/plain")
+
+
+def readyz(request: HttpRequest) -> JsonResponse:
+    """Each dependency's state. 503 only without the database: without Redis we are `degraded`."""
+    mode = coordinator_mode()
+    body = {
+        "status": "ok" if mode is Mode.FULL else mode,
+        "database": "down" if mode is Mode.LOCAL else "up",
+        "redis": "up" if mode is Mode.FULL else "unknown" if mode is Mode.LOCAL else "down",
+        "coordinator_mode": mode,
+    }
+    return JsonResponse(body, status=503 if mode is Mode.LOCAL else 200)
+
+
+class Metrics(APIView):
+    """Prometheus text of every process of this installation (scope `metrics`)."""
+
+    permission_classes = (MayScrape,)
+
+    def get(self, request: Request) -> HttpResponse:
+        return HttpResponse(generate_latest(_collectors()), content_type=CONTENT_TYPE_LATEST)
+
+
+def _collectors() -> CollectorRegistry:
+    from prometheus_client import REGISTRY
+
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        gathered: Any = REGISTRY
+    else:
+        gathered = CollectorRegistry()
+        MultiProcessCollector(gathered)
+    merged = CollectorRegistry()
+    merged.register(gathered)
+    merged.register(BackfillCollector())
+    return merged
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return problem(
+        request,
+        status=404,
+        code="not_found",
+        title="Not found",
+        detail=f"There is nothing at {request.path}.",
+    )
+
+
+def crashed(request: HttpRequest) -> HttpResponse:
+    return crashed_problem(request)

@@ -1,0 +1,23 @@
+"""Counters of what happened in this process; prometheus-client merges them over processes."""
+
+from prometheus_client import Counter, Histogram
+
+LEASE_EXPIRED = Counter(
+    "backfill_lease_expired", "Leases whose holder went silent, by how it was noticed.", ["reason"]
+)
+TAKEOVER_SECONDS = Histogram(
+    "backfill_lease_takeover_seconds",
+    "From the expiry of a lease to its takeover.",
+    buckets=(0.5, 1, 2, 5, 10, 20, 35, 60, 120, 300),
+)
+FENCE_REJECTED = Counter(
+    "backfill_fence_rejected", "Results refused because a newer epoch holds the shard."
+)
+RENEWAL_LATE_SECONDS = Histogram(
+    "backfill_renewal_late_seconds",
+    "How much later than planned a lease was renewed.",
+    buckets=(0.1, 0.5, 1, 2, 5, 10, 20, 30),
+)
+REQUEUED = Counter("backfill_reconcile_requeued", "Shards the reconciler put on the queue (again).")
+FAILURES = Counter("backfill_failure", "Shards ended without their rows.", ["node_id", "interval"])
+RETRIES = Counter("backfill_retry", "Attempts that failed and go again.", ["node_id", "interval"])

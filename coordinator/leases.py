@@ -1,0 +1,119 @@
+"""The live lease in Redis: admission, heartbeat and wake-up; it proves nothing by itself.
+
+The database mints the epoch and guards the commit, so whatever is lost, doubled or flushed here
+costs work and never correctness. Both scripts are idempotent: the same holder gets the same answer
+again, an older epoch never overwrites a newer one, and the next heartbeat repairs a flush.
+"""
+
+from enum import StrEnum
+from functools import lru_cache
+
+import redis
+import structlog
+from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from coordinator.breaker import CircuitBreaker
+
+KEY_PREFIX = "seamless:lease:"
+WAKE_CHANNEL = "seamless:backfill:wake"
+TIMEOUT_SECONDS = 0.5
+
+_HOLD = """
+local v = redis.call('HMGET', KEYS[1], 'epoch', 'holder')
+if v[1] and (tonumber(v[1]) > tonumber(ARGV[1])
+             or v[1] == ARGV[1] and v[2] ~= ARGV[2]) then
+  return 0
+end
+redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'holder', ARGV[2])
+redis.call('HINCRBY', KEYS[1], 'beat', 1)
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return 1
+"""
+
+_RELEASE = """
+local v = redis.call('HMGET', KEYS[1], 'epoch', 'holder')
+if v[1] ~= ARGV[1] or v[2] ~= ARGV[2] then return 0 end
+redis.call('DEL', KEYS[1])
+redis.call('PUBLISH', ARGV[3], KEYS[1])
+return 1
+"""
+
+log = structlog.get_logger("seamless.backfill")
+
+
+class LeaseAnswer(StrEnum):
+    HELD = "held"
+    LOST = "lost"
+    UNREACHABLE = "unreachable"
+
+
+class LiveLeases:
+    """Leases in one Redis. Nothing is connected before the first question.
+
+    A Redis that is away answers UNREACHABLE, at once while the circuit breaker is open: that is
+    never the same as LOST.
+    """
+
+    def __init__(
+        self, url: str, *, timeout: float = TIMEOUT_SECONDS, breaker: CircuitBreaker | None = None
+    ) -> None:
+        self._breaker = breaker or CircuitBreaker()
+        self._client = redis.Redis.from_url(
+            url,
+            decode_responses=True,
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
+            # A reply that was lost is asked for again by the next heartbeat, not by the client.
+            retry=Retry(NoBackoff(), 0),
+        )
+        self._hold = self._client.register_script(_HOLD)
+        self._release = self._client.register_script(_RELEASE)
+
+    def hold(self, key: str, *, epoch: int, holder: str, ttl_seconds: float) -> LeaseAnswer:
+        """Acquire the lease or renew it; LOST when another holder or a newer epoch has it."""
+        arguments = [str(epoch), holder, str(int(ttl_seconds * 1000))]
+        answer = self._ask(lambda: self._hold(keys=[KEY_PREFIX + key], args=arguments))
+        if answer is None:
+            return LeaseAnswer.UNREACHABLE
+        return LeaseAnswer.HELD if answer == 1 else LeaseAnswer.LOST
+
+    def release(self, key: str, *, epoch: int, holder: str) -> LeaseAnswer:
+        """Give the lease back and wake who waits; LOST when it was no longer ours."""
+        arguments = [str(epoch), holder, WAKE_CHANNEL]
+        answer = self._ask(lambda: self._release(keys=[KEY_PREFIX + key], args=arguments))
+        if answer is None:
+            return LeaseAnswer.UNREACHABLE
+        return LeaseAnswer.HELD if answer == 1 else LeaseAnswer.LOST
+
+    def is_reachable(self) -> bool:
+        """Whether Redis answers; after an outage, only once it has answered three times."""
+        return self._ask(self._client.ping) is not None and self._breaker.is_closed
+
+    def report_failure(self, error: Exception) -> None:
+        """Somebody else met Redis away (the task queue shares it)."""
+        if self._breaker.failed():
+            log.warning("seamless.coordinator.redis_unreachable", error=str(error))
+
+    def _ask(self, question):  # type: ignore[no-untyped-def]
+        if not self._breaker.allows():
+            return None
+        try:
+            answer = question()
+        except (redis.RedisError, OSError) as error:
+            self.report_failure(error)
+            return None
+        if self._breaker.succeeded():
+            log.info("seamless.coordinator.redis_recovered")
+        return answer
+
+
+@lru_cache(maxsize=8)
+def _leases_at(url: str) -> LiveLeases:
+    return LiveLeases(url)
+
+
+def live_leases() -> LiveLeases:
+    """This process's leases in the Redis of the settings."""
+    return _leases_at(settings.REDIS_URL)

@@ -1,0 +1,98 @@
+"""Figures read from the database at scrape time, in one exporter: nothing here can drift."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from django.db import DatabaseError, InterfaceError
+from django.db.models import Count, Min, Q, Sum
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from coordinator.configuration import lease_times
+from coordinator.lease_state import (
+    ACTIVE_JOB_STATES,
+    UNFINISHED_SHARD_STATES,
+    ShardState,
+)
+from coordinator.mode import Mode, coordinator_mode
+from coordinator.models import BackfillJob, BackfillShard
+from coordinator.services.database_clock import database_now
+
+MAX_SERIES = 500
+ENDED_WITHIN = timedelta(hours=1)
+
+
+class BackfillCollector(Collector):
+    """Backfill jobs that are active or ended within an hour, at most 500 (the newest) of them.
+
+    Register it in the one process that answers `/metrics`: prometheus' multiprocess mode has no
+    custom collectors and never drops a label. With the database away only the mode is given.
+    """
+
+    def describe(self) -> list[Metric]:
+        return []  # registering must not touch the database
+
+    def collect(self) -> Iterator[Metric]:
+        mode = coordinator_mode()
+        yield _mode(mode)
+        if mode is Mode.LOCAL:
+            return
+        try:
+            families = [*_ratios(), *_shards()]
+        except (DatabaseError, InterfaceError):
+            return
+        yield from families
+
+
+def _mode(current: Mode) -> Metric:
+    family = GaugeMetricFamily(
+        "lease_coordinator_mode", "1 for the coordinator's mode.", labels=["mode"]
+    )
+    for mode in Mode:
+        family.add_metric([mode], float(mode is current))
+    return family
+
+
+def _ratios() -> list[Metric]:
+    shown = BackfillJob.objects.filter(
+        Q(state__in=ACTIVE_JOB_STATES) | Q(ended_at__gte=database_now() - ENDED_WITHIN)
+    )
+    committed = Sum("shards__expected_bars", filter=Q(shards__state=ShardState.DONE))
+    jobs = shown.annotate(committed=committed).order_by("-pk")
+    ratio = GaugeMetricFamily(
+        "backfill_completion_ratio",
+        "Committed of expected bars of a backfill job.",
+        labels=["node_id", "interval", "lease_key"],
+    )
+    seen: set[str] = set()
+    rows = jobs.values_list("node__node_id", "interval", "lease_key", "committed", "expected_bars")
+    for node_id, interval, key, done, expected in rows[:MAX_SERIES]:
+        if key not in seen:  # the newest job of a range that was asked for again
+            seen.add(key)
+            ratio.add_metric([node_id, str(interval), key], (done or 0) / expected)
+    dropped = GaugeMetricFamily(
+        "backfill_series_dropped", "Jobs without a completion ratio, for want of room."
+    )
+    dropped.add_metric([], float(max(0, shown.count() - MAX_SERIES)))
+    return [ratio, dropped]
+
+
+def _shards() -> list[Metric]:
+    now = database_now()
+    states = GaugeMetricFamily("backfill_shards", "Unfinished shards.", labels=["state"])
+    unfinished = BackfillShard.objects.filter(state__in=UNFINISHED_SHARD_STATES)
+    counts = dict(unfinished.values_list("state").annotate(n=Count("pk")))
+    for state in sorted(UNFINISHED_SHARD_STATES):
+        states.add_metric([state], counts.get(state, 0))
+    jobs = GaugeMetricFamily("backfill_jobs_in_progress", "Active backfill jobs.")
+    jobs.add_metric([], BackfillJob.objects.filter(state__in=ACTIVE_JOB_STATES).count())
+    # Expired for longer than a reaper could have slept through.
+    late = now - 2 * lease_times().ttl
+    stuck = GaugeMetricFamily("backfill_stuck_leases", "Expired leases nobody reaped; must be 0.")
+    stuck.add_metric([], unfinished.filter(state=ShardState.LEASED, expires_at__lt=late).count())
+    oldest = GaugeMetricFamily(
+        "backfill_oldest_pending_seconds", "How long the oldest due shard has waited."
+    )
+    due = unfinished.filter(next_attempt_at__lte=now).aggregate(at=Min("next_attempt_at"))["at"]
+    oldest.add_metric([], (now - due).total_seconds() if due else 0.0)
+    return [states, jobs, stuck, oldest]

@@ -1,0 +1,164 @@
+"""What the coordinator asks of the room above it: how the rows of a shard are got and published.
+
+The provider registers a factory when Django starts; the coordinator never imports the provider.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from coordinator.coverage import CoverageRange
+
+JSONObject = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ShardTask:
+    """One shard as its handler sees it: a closed range of bar times of one node."""
+
+    shard_id: int
+    job_id: int
+    node_id: str
+    interval: int
+    range: CoverageRange
+    bound_version_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinedRow:
+    """A row that was set aside, as plain JSON, with what was found in it."""
+
+    row: JSONObject
+    diagnostics: Sequence[JSONObject]
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """Rows written but not yet visible: nothing reads them until `publish` has committed.
+
+    `checksum` identifies the rows (`sha256:` + hex); `payload` is the handler's own.
+    """
+
+    n_rows: int
+    checksum: str
+    payload: Any = None
+    quarantined: Sequence[QuarantinedRow] = ()
+
+
+class ShardRefused(Exception):
+    """The rows break the agreed schema: trying again cannot help, a person must look."""
+
+    def __init__(
+        self,
+        code: str,
+        diagnostics: Sequence[JSONObject],
+        quarantined: Sequence[QuarantinedRow] = (),
+    ) -> None:
+        super().__init__(f"{code}: {len(diagnostics)} finding(s), {len(quarantined)} row(s) kept")
+        self.code = code
+        self.diagnostics = tuple(diagnostics)
+        self.quarantined = tuple(quarantined)
+
+
+class ShardCancelled(Exception):
+    """The lease was lost or the job cancelled while the handler worked: the result is unwanted."""
+
+
+class CancelSignal:
+    """Says to a handler that it should stop, and to the heartbeat that the handler still moves.
+
+    A handler asks `is_set` (or `raise_if_set`) between chunks and calls `progressed` after each;
+    the lease is renewed only while progress moves. Safe to share between threads.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._event = threading.Event()
+        self._moved_at = clock()
+        self.reason = ""
+
+    def set(self, reason: str) -> None:
+        """The first reason stays."""
+        if not self._event.is_set():
+            self.reason = reason
+            self._event.set()
+
+    def is_set(self) -> bool:
+        return self._event.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep, but wake at once when stopped; whether it is."""
+        return self._event.wait(seconds)
+
+    def raise_if_set(self) -> None:
+        if self._event.is_set():
+            raise ShardCancelled(self.reason)
+
+    def progressed(self) -> None:
+        self._moved_at = self._clock()
+
+    def seconds_still(self) -> float:
+        """Seconds since the handler last moved."""
+        return self._clock() - self._moved_at
+
+
+class ShardHandler(Protocol):
+    """How one node's rows are fetched, checked, written and made visible."""
+
+    def fetch(self, range: CoverageRange, deadline: float, cancel: CancelSignal) -> pa.Table:
+        """The rows of the closed range; `deadline` is a `time.monotonic()` value.
+
+        A source without data for some bars returns fewer rows. Any exception costs one attempt.
+        """
+        ...
+
+    def stage(self, table: pa.Table, shard: ShardTask, epoch: int) -> Staged:
+        """Check and write the rows where no reader looks; called outside any transaction.
+
+        Raises ShardRefused where the rows break the bound schema version.
+        """
+        ...
+
+    def publish(self, staged: Staged, connection: Any) -> None:
+        """Make the rows visible, on this Django database connection, inside the fenced transaction.
+
+        It commits with the shard's `done` or not at all; it must do no network or file work.
+        """
+        ...
+
+    def discard(self, staged: Staged) -> None:
+        """Remove what `stage` wrote, because it will never be published. May be called twice."""
+        ...
+
+
+ShardHandlerFactory = Callable[[Any], ShardHandler]
+
+
+class NoShardHandler(RuntimeError):
+    """Nothing can run shards here."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no shard handler is registered: the provider app registers one when Django starts, "
+            "so put 'provider' into INSTALLED_APPS"
+        )
+
+
+_factory: ShardHandlerFactory | None = None
+
+
+def set_shard_handler_factory(factory: ShardHandlerFactory | None) -> None:
+    """Register how a `registry.models.Node` gets its handler; None takes the registration back."""
+    global _factory
+    _factory = factory
+
+
+def shard_handler(node: Any) -> ShardHandler:
+    """The handler of a node. Raises NoShardHandler."""
+    if _factory is None:
+        raise NoShardHandler
+    return _factory(node)

@@ -1,0 +1,144 @@
+"""Ending an attempt without its rows: again after a backoff, or for good."""
+
+import random
+from collections.abc import Sequence
+from datetime import datetime
+
+import structlog
+from django.db import transaction
+
+from coordinator import counters
+from coordinator.configuration import retry_policy
+from coordinator.lease_state import ShardState, StaleLease, ViolationCode, failed, refused
+from coordinator.models import BackfillShard, Quarantine
+from coordinator.ports import JSONObject, QuarantinedRow
+from coordinator.services.shard_rows import SYSTEM, locked_shard, store_lease
+from registry.actors import Actor
+from registry.services.audit import record
+
+QUARANTINE_LIMIT = 1_000
+ERROR_LIMIT = 2_000
+
+log = structlog.get_logger("seamless.backfill")
+
+
+def mark_failed(*, shard_id: int, epoch: int, reason: str, now: datetime) -> ShardState | None:
+    """Take one attempt back from its holder; None where that epoch no longer holds the shard.
+
+    Idempotent, so every failure signal may call it: an expiry, a lost child, the holder itself.
+    """
+    with transaction.atomic():
+        shard = locked_shard(shard_id)
+        before = shard.lease
+        try:
+            lease = failed(before, epoch=epoch, now=now, policy=retry_policy(), draw=random.random)
+        except StaleLease:
+            return None
+        ended = lease.state is ShardState.VIOLATION
+        error = reason[:ERROR_LIMIT]
+        outcome = {"violation": ViolationCode.ATTEMPTS_EXHAUSTED, "done_at": now} if ended else {}
+        store_lease(shard_id, before, lease, last_error=error, queued_at=None, **outcome)
+        _record_failure(shard, lease.state, error, now)
+    _log_failure(shard, lease.state, error)
+    return lease.state
+
+
+def end_refused(
+    *,
+    shard_id: int,
+    epoch: int,
+    code: str,
+    diagnostics: Sequence[JSONObject],
+    quarantined: Sequence[QuarantinedRow],
+    now: datetime,
+) -> None:
+    """End the shard `violation`, its rows in quarantine. Raises StaleLease: not ours to end."""
+    with transaction.atomic():
+        shard = locked_shard(shard_id)
+        before = shard.lease
+        lease = refused(before, epoch=epoch)
+        error = f"{code}: {len(diagnostics)} finding(s) in {len(quarantined)} row(s)"
+        store_lease(
+            shard_id,
+            before,
+            lease,
+            violation=code,
+            last_error=error,
+            diagnostics=[dict(finding) for finding in diagnostics],
+            done_at=now,
+        )
+        keep_in_quarantine(shard_id=shard_id, epoch=epoch, rows=quarantined, now=now)
+        _record_failure(shard, lease.state, error, now)
+    _log_failure(shard, lease.state, error)
+
+
+def keep_in_quarantine(
+    *, shard_id: int, epoch: int, rows: Sequence[QuarantinedRow], now: datetime
+) -> None:
+    """Keep at most the first 1,000 rows of a shard; the findings count all of them."""
+    Quarantine.objects.bulk_create(
+        Quarantine(
+            shard_id=shard_id,
+            epoch=epoch,
+            row=dict(kept.row),
+            diagnostics=[dict(finding) for finding in kept.diagnostics],
+            created_at=now,
+        )
+        for kept in rows[:QUARANTINE_LIMIT]
+    )
+
+
+def fail_lost_holder(
+    *, shard_id: int, holder: str, reason: str, now: datetime
+) -> ShardState | None:
+    """The holder is known to be dead: no need to wait for its lease to expire."""
+    epoch = (
+        BackfillShard.objects.filter(pk=shard_id, state=ShardState.LEASED, holder=holder)
+        .values_list("epoch", flat=True)
+        .first()
+    )
+    if epoch is None:
+        return None
+    counters.LEASE_EXPIRED.labels("worker_lost").inc()
+    return mark_failed(shard_id=shard_id, epoch=epoch, reason=reason, now=now)
+
+
+def _record_failure(shard: BackfillShard, state: ShardState, error: str, now: datetime) -> None:
+    ended = state is ShardState.VIOLATION
+    record(
+        actor=Actor.system(SYSTEM),
+        action="backfill.shard.violation" if ended else "backfill.shard.fail",
+        object_type="backfill_shard",
+        object_id=str(shard.pk),
+        now=now,
+        reason=error,
+        after={"epoch": shard.epoch, "attempt": shard.attempts, "holder": shard.holder},
+    )
+
+
+def _log_failure(shard: BackfillShard, state: ShardState, error: str) -> None:
+    job = shard.job
+    ended = state is ShardState.VIOLATION
+    counter = counters.FAILURES if ended else counters.RETRIES
+    counter.labels(job.node.node_id, str(job.interval)).inc()
+    fields = shard_fields(shard, error)
+    if ended:
+        log.error("seamless.backfill.failed", source="fetcher", **fields)
+    else:
+        log.warning("seamless.backfill.retry", **fields)
+
+
+def shard_fields(shard: BackfillShard, error: str = "") -> dict[str, object]:
+    """What the batch events carry."""
+    job = shard.job
+    node_id, interval = job.node.node_id, job.interval
+    return {
+        "batch_id": f"{node_id}:{interval}:{shard.range_start}:{shard.range_end}",
+        "attempt": shard.attempts,
+        "node_id": node_id,
+        "interval": interval,
+        "start": shard.range_start,
+        "end": shard.range_end,
+        "error": error,
+        "request_id": job.request_id,
+    }

@@ -1,0 +1,74 @@
+"""How far jobs are, and waiting for them."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from django.db.models import Count, Sum
+
+from coordinator.lease_state import ACTIVE_JOB_STATES, JobState, ShardState
+from coordinator.models import BackfillJob, BackfillShard
+from coordinator.services.finishing import NoSuchJob
+
+POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class JobProgress:
+    """`committed_bars` are the expected bars of shards that are done, `written_bars` the rows they
+    brought: a source without data for a bar still ends the shard.
+    """
+
+    job_id: int
+    state: JobState
+    shards: Mapping[ShardState, int]
+    committed_bars: int
+    expected_bars: int
+    written_bars: int
+
+    @property
+    def ratio(self) -> float:
+        return self.committed_bars / self.expected_bars if self.expected_bars else 1.0
+
+    @property
+    def has_ended(self) -> bool:
+        return self.state not in ACTIVE_JOB_STATES
+
+
+def progress(job_id: int) -> JobProgress:
+    """Counted from the shards, so it cannot drift from them. Raises NoSuchJob."""
+    job = BackfillJob.objects.filter(pk=job_id).first()
+    if job is None:
+        raise NoSuchJob(f"There is no backfill job {job_id}.")
+    groups = {
+        ShardState(group["state"]): group
+        for group in BackfillShard.objects.filter(job=job_id)
+        .values("state")
+        .annotate(shards=Count("pk"), bars=Sum("expected_bars"), rows=Sum("n_rows"))
+    }
+    done = groups.get(ShardState.DONE, {"bars": 0, "rows": 0})
+    return JobProgress(
+        job_id=job_id,
+        state=JobState(job.state),
+        shards={state: group["shards"] for state, group in groups.items()},
+        committed_bars=done["bars"],
+        expected_bars=job.expected_bars,
+        written_bars=done["rows"],
+    )
+
+
+def have_ended(job_ids: Sequence[int]) -> bool:
+    return not BackfillJob.objects.filter(pk__in=job_ids, state__in=ACTIVE_JOB_STATES).exists()
+
+
+def wait_for(job_ids: Sequence[int], deadline: float) -> bool:
+    """Wait until every job has ended, at most until `deadline` (`time.monotonic()`); whether.
+
+    A requester whose time is over just leaves: the work goes on.
+    """
+    while not have_ended(job_ids):
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return False
+        time.sleep(min(POLL_SECONDS, left))
+    return True

@@ -1,0 +1,11 @@
+from django.urls import path
+
+from coordinator.views import ClaimLease, CompleteLease, FailLease, Health
+
+app_name = "coordinator"
+urlpatterns = [
+    path("v1/leases/claim", ClaimLease.as_view(), name="lease-claim"),
+    path("v1/leases/complete", CompleteLease.as_view(), name="lease-complete"),
+    path("v1/leases/fail", FailLease.as_view(), name="lease-fail"),
+    path("healthz", Health.as_view(), name="healthz"),
+]

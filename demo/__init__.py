@@ -1,0 +1,1 @@
+"""`make demo` and `make run`: the embedded stack, loaded with real data, played as a tour."""

@@ -1,0 +1,130 @@
+"""How the coordinator's shards of a node are fetched, judged, written and published here."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from coordinator.coverage import CoverageRange
+from coordinator.ports import (
+    CancelSignal,
+    QuarantinedRow,
+    ShardRefused,
+    ShardTask,
+    Staged,
+)
+from provider.models import Segment
+from provider.stores import parquet
+from provider.stores.opening import open_store, source_of
+from registry.cells import write_rows
+from registry.columnar import FrameValidator, FrameVerdict, compile_schema
+from registry.errors import Conflict
+from registry.frame import frame_of
+from registry.models import Mode, Node, SchemaVersion
+from registry.services.references import stored_references
+
+MAX_QUARANTINED_ROWS = 1_000
+
+
+class NoSource(Conflict):
+    code = "no_source"
+    title = "Node without a source"
+
+
+@dataclass(frozen=True, slots=True)
+class StagedSegment:
+    """What `publish` needs to write the pointer."""
+
+    task: ShardTask
+    epoch: int
+    file: parquet.Staged
+
+
+class NodeShardHandler:
+    """The shard handler of one node: Parquet segments, published by a row that names them."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def fetch(self, range: CoverageRange, deadline: float, cancel: CancelSignal) -> pa.Table:
+        source = source_of(self._node)
+        if source is None:
+            raise NoSource(f"{self._node.node_id} has no source to fetch from.")
+        cancel.raise_if_set()
+        keys = [series["key"] for series in self._node.series if series["key"]]
+        table = source.fetch(range, keys, deadline)
+        cancel.progressed()
+        return table
+
+    def stage(self, table: pa.Table, shard: ShardTask, epoch: int) -> Staged:
+        versions = _judging_versions(shard.bound_version_id)
+        _refuse_invalid(table, versions)
+        bound = frame_of(versions[0].content.document)
+        file = open_store(self._node, bound).stage(table, shard.shard_id, epoch)
+        return Staged(
+            n_rows=file.rows,
+            checksum=file.checksum,
+            payload=StagedSegment(task=shard, epoch=epoch, file=file),
+        )
+
+    def publish(self, staged: Staged, connection: Any) -> None:
+        segment: StagedSegment = staged.payload
+        Segment.objects.using(connection.alias).create(
+            node=self._node,
+            shard_id=segment.task.shard_id,
+            epoch=segment.epoch,
+            file=segment.file.name,
+            checksum=staged.checksum,
+            rows=staged.n_rows,
+            range_start=segment.task.range.start,
+            range_end=segment.task.range.end,
+        )
+
+    def discard(self, staged: Staged) -> None:
+        segment: StagedSegment = staged.payload
+        segment.file.path.unlink(missing_ok=True)
+
+
+def _judging_versions(bound_version_id: int) -> Sequence[SchemaVersion]:
+    """The bound version first, then every version that a live strict rollout enforces."""
+    versions = SchemaVersion.objects.select_related("content")
+    bound = versions.get(pk=bound_version_id)
+    enforced = versions.filter(
+        subject_id=bound.subject_id,
+        releases__rollouts__mode=Mode.STRICT,
+        releases__rollouts__ended_at__isnull=True,
+    ).exclude(pk=bound.pk)
+    return [bound, *enforced.distinct()]
+
+
+def _refuse_invalid(table: pa.Table, versions: Sequence[SchemaVersion]) -> None:
+    """A row that no judging version accepts is set aside and ends the shard."""
+    verdicts = [_validator(version).check(table) for version in versions]
+    accepted = np.logical_or.reduce([verdict.row_valid for verdict in verdicts])
+    if accepted.all():
+        return
+    refused = np.flatnonzero(~accepted)
+    kept = table.take(refused[:MAX_QUARANTINED_ROWS])
+    found = _diagnostics(verdicts[0])
+    frame = frame_of(versions[0].content.document)
+    rows = [QuarantinedRow(row=row, diagnostics=found) for row in write_rows(kept, frame)]
+    raise ShardRefused("schema_refused", diagnostics=found, quarantined=rows)
+
+
+def _validator(version: SchemaVersion) -> FrameValidator:
+    references = stored_references(version.content.canonical)
+    return compile_schema(version.content.document, references=references)
+
+
+def _diagnostics(verdict: FrameVerdict) -> list[dict[str, Any]]:
+    return [
+        {
+            "column": violation.column,
+            "keyword": violation.keyword,
+            "schema_pointer": violation.schema_pointer,
+            "count": violation.count,
+        }
+        for violation in verdict.violations
+    ]

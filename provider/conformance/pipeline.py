@@ -1,0 +1,146 @@
+"""The conformance pipeline: blend, check, judge. What it returns may be sent; nothing else may."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, cast
+
+import pyarrow as pa
+
+from coordinator.grid import Grid
+from provider.blend import Blended, Piece, blend
+from provider.conformance.errors import ConformancePipelineError, SchemaRefused
+from provider.conformance.findings import Finding, FindingClass
+from provider.conformance.report import ConformanceReport
+from provider.conformance.schema import Schema, check_schema
+from provider.conformance.temporal import MISSING_FLAGS, ExpectedSeries, check_time
+from provider.conformance.values import check_values
+from registry.frame import Frame, frame_of
+from registry.policies import OnViolation, SLAPolicy
+
+
+class Enforcement(StrEnum):
+    """What a schema finding leads to.
+
+    `strict`: the release of a strict rollout; refused, whatever else is asked for. `direct`: a
+    schema given without a rollout; refused unless partial answers are taken. `record`: a canary or
+    ungoverned read; only reported.
+    """
+
+    STRICT = "strict"
+    DIRECT = "direct"
+    RECORD = "record"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Conformed:
+    """Rows that passed, in as few parts as exact types allow, and the report on them."""
+
+    blended: Blended
+    report: ConformanceReport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConformancePipeline:
+    """Checks one answer against a schema, a grid and the bars that were expected.
+
+    Each of the three can be left out, and so can its checks. `frame` says which columns are time
+    and key (default: what the schema says). Missing bars do not block where `policy` fills
+    partially or holds, or where its `min_coverage` is met.
+    """
+
+    schema: Schema | None = None
+    references: Mapping[str, Any] = field(default_factory=dict)
+    frame: Frame | None = None
+    enforcement: Enforcement = Enforcement.DIRECT
+    grid: Grid | None = None
+    expected: Sequence[ExpectedSeries] | None = None
+    policy: SLAPolicy = field(default_factory=SLAPolicy)
+    partial_ok: bool = False
+
+    def run(self, pieces: Sequence[Piece] | pa.Table) -> Conformed:
+        """The answer made of the pieces (later ones override earlier), checked.
+
+        Raises SchemaRefused where a strict schema is violated and ConformancePipelineError where
+        quality blocks, or where a check could not be carried out: a crash never lets rows pass.
+        """
+        given = [Piece("table", pieces)] if isinstance(pieces, pa.Table) else pieces
+        try:
+            blended, report = self._examine(given)
+            self._judge(report)
+            return Conformed(blended.joined(), report)
+        except ConformancePipelineError:
+            raise
+        except Exception as error:
+            raise ConformancePipelineError(_crash_report(error)) from error
+
+    def _examine(self, pieces: Sequence[Piece]) -> tuple[Blended, ConformanceReport]:
+        keys = [series.key for series in self.expected or ()]
+        blended = blend(pieces, self._frame(), grid=self.grid, expected=keys)
+        by_schema, crashed = self._schema_findings(blended)
+        by_value = check_values(blended, self._refused_nulls(by_schema))
+        in_time = check_time(blended, self.grid, self.expected)
+        return blended, ConformanceReport(
+            rows=blended.rows,
+            findings=(*by_schema, *by_value, *in_time.findings),
+            series=in_time.series,
+            interval=None if self.grid is None else self.grid.interval,
+            coverage=in_time.coverage,
+            crashed=crashed,
+        )
+
+    def _frame(self) -> Frame:
+        if self.frame is not None:
+            return self.frame
+        return frame_of(cast(Any, self.schema)) if self.schema is not None else Frame()
+
+    def _schema_findings(self, blended: Blended) -> tuple[tuple[Finding, ...], bool]:
+        """What the schema refuses, and whether it could not even be asked."""
+        if self.schema is None:
+            return (), False
+        try:
+            return check_schema(self.schema, blended, references=self.references), False
+        except Exception as error:
+            # Recorded like any schema finding; `_judge` refuses it wherever a check is binding.
+            return (_crash_finding(error),), True
+
+    def _refused_nulls(self, findings: Sequence[Finding]) -> set[str] | None:
+        return None if self.schema is None else {finding.column for finding in findings}
+
+    def _judge(self, report: ConformanceReport) -> None:
+        by_schema = report.of_class(FindingClass.SCHEMA)
+        if by_schema and self.enforcement is Enforcement.STRICT:
+            raise SchemaRefused(report)
+        direct = by_schema and self.enforcement is Enforcement.DIRECT
+        if direct and (report.crashed or not self.partial_ok):
+            raise ConformancePipelineError(report)
+        if not self.partial_ok and any(self._blocking(report)):
+            raise ConformancePipelineError(report)
+
+    def _blocking(self, report: ConformanceReport) -> Iterator[Finding]:
+        excused = MISSING_FLAGS if self._missing_excused(report) else frozenset()
+        return (f for f in report.of_class(FindingClass.QUALITY) if f.flag not in excused)
+
+    def _missing_excused(self, report: ConformanceReport) -> bool:
+        if self.policy.on_violation is not OnViolation.FAIL_FAST:
+            return True
+        least = self.policy.min_coverage
+        return least is not None and report.coverage is not None and report.coverage >= least
+
+
+def _crash_finding(error: Exception) -> Finding:
+    # The type of the error only: its message may quote the data.
+    kind = type(error).__name__
+    return Finding(
+        FindingClass.SCHEMA,
+        "check_crashed",
+        1,
+        column=str(getattr(error, "column", "") or ""),
+        warnings=(f"the schema check could not be carried out ({kind})",),
+    )
+
+
+def _crash_report(error: Exception) -> ConformanceReport:
+    warning = f"the conformance check could not be carried out ({type(error).__name__})"
+    finding = Finding(FindingClass.QUALITY, "check_crashed", 1, warnings=(warning,))
+    return ConformanceReport(rows=0, findings=(finding,), crashed=True)

@@ -1,0 +1,61 @@
+"""What the provider keeps: pointers to published bars, and the reports of what it served."""
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from coordinator.models import BackfillShard
+from registry.models import Node, SchemaVersion
+from registry.triggers import AppendOnly, protect
+
+
+class Segment(models.Model):
+    """A published file of backfilled bars. What has no row here is read by nobody."""
+
+    node = models.ForeignKey(Node, models.PROTECT, related_name="segments")
+    shard = models.ForeignKey(BackfillShard, models.PROTECT, related_name="segments")
+    epoch = models.PositiveBigIntegerField()
+    file = models.CharField(max_length=300)
+    checksum = models.CharField(max_length=71)
+    rows = models.PositiveBigIntegerField()
+    range_start = models.BigIntegerField()
+    range_end = models.BigIntegerField()
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["shard", "epoch"], name="one_segment_per_epoch"),
+            models.UniqueConstraint(fields=["node", "file"], name="one_segment_per_file"),
+            models.CheckConstraint(
+                condition=Q(range_end__gte=F("range_start")), name="segment_range_ordered"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.file} of {self.node}"
+
+
+class StoredReport(models.Model):
+    """A conformance report worth keeping: it has findings, or differs from the node's last one."""
+
+    node = models.ForeignKey(Node, models.PROTECT, related_name="reports")
+    version = models.ForeignKey(SchemaVersion, models.PROTECT, related_name="reports")
+    digest = models.CharField(max_length=71)
+    report = models.JSONField()
+    regression = models.JSONField(default=dict)
+    request_id = models.CharField(max_length=64, blank=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["node", "digest"], name="one_report_per_content")
+        ]
+        indexes = [models.Index(fields=["node", "version", "-id"], name="report_newest_of_node")]
+
+    def __str__(self) -> str:
+        return f"report {self.pk} of {self.node}"
+
+
+protect(AppendOnly("provider.Segment"), AppendOnly("provider.StoredReport"))

@@ -1,0 +1,69 @@
+"""What a read tells metrics and logs."""
+
+from collections.abc import Callable
+
+import structlog
+
+from provider.conformance import ConformanceReport
+from provider.metrics import FLAGS, SCHEMA_FAILURES, SLA_SECONDS, WARNINGS
+from provider.sla import PhaseObservation, SeamlessSLAExceeded, SLAPolicy
+from registry.models import Mode, Node
+
+sla_log = structlog.get_logger("seamless.sla")
+conformance_log = structlog.get_logger("seamless.conformance")
+schema_log = structlog.get_logger("seamless.schema")
+
+
+def observe_phase(node: Node) -> Callable[[PhaseObservation], None]:
+    """For the clock: every phase goes into the histogram, also a failed one."""
+
+    def observe(seen: PhaseObservation) -> None:
+        SLA_SECONDS.labels(node.node_id, seen.phase).observe(seen.elapsed_ms / 1000)
+
+    return observe
+
+
+def observe_violation(node: Node, exceeded: SeamlessSLAExceeded, policy: SLAPolicy) -> None:
+    sla_log.warning(
+        "seamless.sla.phase_exceeded",
+        node_id=node.node_id,
+        interval=node.interval,
+        phase=exceeded.phase,
+        elapsed_ms=exceeded.elapsed_ms,
+        budget_ms=exceeded.budget_ms,
+        mode=str(policy.on_violation),
+    )
+
+
+def observe_report(node: Node, start: int, end: int, report: ConformanceReport) -> None:
+    """Count the flags; log those of a report that has any."""
+    interval = str(node.interval)
+    for flag, count in report.flags.items():
+        FLAGS.labels(node.node_id, interval, flag).inc(count)
+    if report.warnings:
+        WARNINGS.labels(node.node_id, interval).inc(len(report.warnings))
+        conformance_log.warning(
+            "seamless.conformance.flagged",
+            node_id=node.node_id,
+            interval=node.interval,
+            start=start,
+            end=end,
+            flags=report.flags,
+        )
+
+
+def observe_schema_failure(
+    node: Node, *, subject: str, version: int, mode: Mode, start: int, end: int
+) -> None:
+    """One checked response that a version refused."""
+    SCHEMA_FAILURES.labels(subject, mode.value).inc()
+    schema_log.warning(
+        "seamless.schema.violated",
+        node_id=node.node_id,
+        interval=node.interval,
+        start=start,
+        end=end,
+        subject=subject,
+        version=version,
+        mode=mode.value,
+    )

@@ -1,0 +1,241 @@
+"""A node's bars as Parquet files in one directory.
+
+Files that others write lie in the node's directory itself; a name that starts with `.` or `_` is
+not a data file. What a backfill wrote lies in `segments/` as `<shard>.<epoch>.parquet`, immutable,
+and is read only when its name is among the committed ones, which the database knows. Precedence
+rises from the first committed segment to the last, then from the first file to the last by name:
+what somebody wrote into the directory overrides what was backfilled.
+"""
+
+import hashlib
+import os
+import re
+import secrets
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyarrow import types
+
+from provider.blend import Piece
+from provider.timeline import NANOS, read_times
+from registry.errors import Conflict, Unavailable
+
+SEGMENTS = "segments"
+_SEGMENT_NAME = re.compile(r"[A-Za-z0-9_%~-]{1,150}\.[0-9]{1,20}\.parquet", re.ASCII)
+_LONGEST_NAME = 200
+_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": NANOS}
+
+
+class UnreadableFile(Unavailable):
+    """A data file that is half-written, damaged, gone or no Parquet at all."""
+
+    code = "store_unreadable"
+    title = "Storage unreadable"
+
+    def __init__(self, file: str, reason: object) -> None:
+        super().__init__(
+            f"the data file {file!r} cannot be read: {reason}; "
+            "repair it or move it out of the directory",
+            file=file,
+        )
+        self.file = file
+
+
+class SegmentExists(Conflict):
+    """Another segment of this shard and epoch was staged already; segments never change."""
+
+    code = "segment_exists"
+    title = "Segment exists"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"the segment {name!r} exists with other rows; stage under a new epoch", segment=name
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A segment on disk that nobody reads until its `name` is committed.
+
+    `checksum` is `sha256:` and the digest of the file.
+    """
+
+    path: Path
+    checksum: str
+    rows: int
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+
+def directory_name(node_id: str) -> str:
+    """A name for a node's directory, safe on any file system, different for different nodes.
+
+    Percent-encoded; too long ones keep their beginning and end in a hash. Raises ValueError on an
+    empty id.
+    """
+    if not node_id:
+        raise ValueError("a node id is not empty")
+    name = quote(node_id, safe="")
+    if name.startswith("."):
+        name = "%2E" + name[1:]
+    if len(name) <= _LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(node_id.encode()).hexdigest()
+    return f"{name[: _LONGEST_NAME - 50]}~{digest}"
+
+
+class ParquetStore:
+    """The files of one node below `root`, whose rows have their time in the column `time`.
+
+    `unit` is what integers in it count, as the schema declares. Safe to use from many threads and
+    processes. Nothing is created before the first `stage`.
+    """
+
+    def __init__(self, root: Path, node_id: str, *, time: str | None, unit: str | None) -> None:
+        self.directory = root / directory_name(node_id)
+        self._segments = self.directory / SEGMENTS
+        self._time = time
+        self._unit = unit
+
+    def read(
+        self,
+        start: int,
+        end: int,
+        committed: Sequence[str],
+        *,
+        columns: Collection[str] | None = None,
+    ) -> list[Piece]:
+        """The rows in the closed [start, end] epoch seconds, one piece per file that has any.
+
+        `committed` names the segments that are published, in precedence order, later overriding
+        earlier. Rows whose time cannot be read belong to every range. `columns` limits what is
+        read to those that a file has. Raises UnreadableFile.
+        """
+        paths = [self._segment_path(name) for name in committed] + self._files()
+        pieces = (
+            Piece(self._label(path), self._read_file(path, start, end, columns)) for path in paths
+        )
+        return [piece for piece in pieces if piece.table.num_rows]
+
+    def stage(self, table: pa.Table, shard_id: int | str, epoch: int) -> Staged:
+        """Write a segment, durably and whole, where no reader looks until it is committed.
+
+        Staging the same rows again is allowed. Raises SegmentExists where the name is taken.
+        """
+        name = f"{directory_name(str(shard_id)).replace('.', '%2E')}.{epoch}.parquet"
+        target = self._segment_path(name)
+        self._segments.mkdir(parents=True, exist_ok=True)
+        temporary = self._segments / f".{name}.{secrets.token_hex(8)}.tmp"
+        try:
+            checksum = _write_durably(table, temporary)
+            if target.exists() and _checksum(target) != checksum:
+                raise SegmentExists(name)
+            temporary.rename(target)
+            _sync_directory(self._segments)
+        finally:
+            temporary.unlink(missing_ok=True)
+        return Staged(target, checksum, table.num_rows)
+
+    def discard(self, staged: Staged) -> None:
+        """Remove a segment that will never be committed; one that is gone already is fine."""
+        self._segment_path(staged.name).unlink(missing_ok=True)
+
+    def sweep(self, committed: Collection[str], *, before: float) -> list[str]:
+        """Remove what was left behind: segments not committed and last written before `before`.
+
+        `before` is in epoch seconds: leave time for what is staged but not yet published. Returns
+        the names that were removed.
+        """
+        removed = []
+        for path in sorted(self._segments.glob("*")):
+            if path.name not in committed and path.stat().st_mtime < before:
+                path.unlink(missing_ok=True)
+                removed.append(path.name)
+        return removed
+
+    def _files(self) -> list[Path]:
+        return sorted(path for path in self.directory.glob("*.parquet") if path.name[0] not in "._")
+
+    def _segment_path(self, name: str) -> Path:
+        if not _SEGMENT_NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is not the name of a segment")
+        return self._segments / name
+
+    def _label(self, path: Path) -> str:
+        return path.relative_to(self.directory).as_posix()
+
+    def _read_file(
+        self, path: Path, start: int, end: int, columns: Collection[str] | None
+    ) -> pa.Table:
+        try:
+            schema = pq.read_schema(path)
+            wanted = [name for name in schema.names if columns is None or name in columns]
+            if self._time not in schema.names:
+                return _load(path, wanted)
+            wanted_and_time = list(dict.fromkeys([*wanted, self._time]))
+            pushed_down = self._condition(schema.field(self._time).type, start, end)
+            table = _load(path, wanted_and_time, pushed_down)
+        except (OSError, pa.ArrowException) as error:
+            reason = str(error).replace(str(self.directory), "").splitlines()[:1]
+            raise UnreadableFile(self._label(path), "".join(reason)) from error
+        if pushed_down is None:
+            table = self._in_range(table, start, end)
+        return table.select(wanted)
+
+    def _condition(self, kind: pa.DataType, start: int, end: int) -> pc.Expression | None:
+        """Which rows are read, where the file can tell by itself; None where it cannot."""
+        if types.is_timestamp(kind):
+            per_second, bounds = _PER_SECOND[kind.unit], np.iinfo(np.int64)
+        elif types.is_integer(kind) and self._unit is not None:
+            per_second, bounds = _PER_SECOND[self._unit], np.iinfo(kind.to_pandas_dtype())
+        else:
+            return None
+        first, last = max(start * per_second, bounds.min), min(end * per_second, bounds.max)
+        time = pc.field(self._time)
+        if first > last:
+            return time.is_null()
+        return time.is_null() | ((time >= pa.scalar(first, kind)) & (time <= pa.scalar(last, kind)))
+
+    def _in_range(self, table: pa.Table, start: int, end: int) -> pa.Table:
+        times = read_times(table.column(self._time), self._unit)
+        not_past = (times.seconds < end) | ((times.seconds == end) & (times.nanos == 0))
+        kept = ~times.readable | ((times.seconds >= start) & not_past)
+        return table if kept.all() else table.take(np.flatnonzero(kept))
+
+
+def _load(path: Path, columns: list[str], condition: pc.Expression | None = None) -> pa.Table:
+    return pq.read_table(
+        path,
+        columns=columns,
+        filters=condition,
+        partitioning=None,
+        page_checksum_verification=True,
+    )
+
+
+def _write_durably(table: pa.Table, path: Path) -> str:
+    pq.write_table(table, path, compression="zstd", write_page_checksum=True)
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    return _checksum(path)
+
+
+def _checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+
+def _sync_directory(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

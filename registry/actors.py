@@ -1,0 +1,26 @@
+"""Who acts: the subject of every service call and of every audit record."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+ActorKind = Literal["user", "consumer", "system"]
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """A person, a program or the system itself, with where its request came from.
+
+    `id` is the primary key of the user or consumer as text (the component's name for the system);
+    `name` is what people read. The three request fields join an audit record to its log lines.
+    """
+
+    kind: ActorKind
+    id: str
+    name: str
+    request_id: str = ""
+    correlation_id: str = ""
+    source: str = ""
+
+    @classmethod
+    def system(cls, component: str) -> "Actor":
+        return cls(kind="system", id=component, name=component)

@@ -1,0 +1,121 @@
+"""The audit log: what happened, and under which checkpoint it is sealed."""
+
+from collections.abc import Sequence
+
+from django.contrib import admin
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.http import HttpRequest
+from unfold.decorators import display
+
+from registry.admin.access import AUDIT_READERS
+from registry.admin.panels import STATE_COLOURS, Panel, label, moment, pretty_json
+from registry.admin.readonly import ReadOnlyAdmin, ReadOnlyLogAdmin
+from registry.audit.events import OUTCOMES
+from registry.models import AuditCheckpoint, AuditEvent
+
+
+class OutcomeFilter(admin.SimpleListFilter):
+    """From the known outcomes: the log is too long to ask it for distinct values."""
+
+    title = "outcome"
+    parameter_name = "outcome"
+
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
+        return [(outcome, outcome) for outcome in OUTCOMES]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[AuditEvent]
+    ) -> QuerySet[AuditEvent]:
+        return queryset.filter(outcome=self.value()) if self.value() else queryset
+
+
+@admin.register(AuditEvent)
+class AuditEventAdmin(ReadOnlyLogAdmin):
+    viewers = AUDIT_READERS
+    list_display = ("what", "who", "outcome_label", "when", "seal")
+    list_filter = (OutcomeFilter,)
+    search_fields = ("action", "=object_id", "actor_name", "=request_id")
+    search_help_text = "Action or person (part of it), or an object's id or a request id (whole)."
+    ordering = ("-pk",)
+    fields = (
+        "at",
+        "actor_kind",
+        "actor_name",
+        "object_type",
+        "object_id",
+        "request_id",
+        "correlation_id",
+        "source",
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEvent]:
+        found: QuerySet[AuditEvent] = super().get_queryset(request)
+        first_over_it = AuditCheckpoint.objects.filter(size__gt=OuterRef("sealed__seq"))
+        return found.select_related("sealed").annotate(
+            checkpoint=Subquery(first_over_it.order_by("size").values("size")[:1])
+        )
+
+    @display(description="Action", header=True, ordering="action")
+    def what(self, event: AuditEvent) -> Sequence[str]:
+        return event.action, f"{event.object_type} {event.object_id}"
+
+    @display(description="Actor", header=True, ordering="actor_name")
+    def who(self, event: AuditEvent) -> Sequence[str]:
+        return event.actor_name, f"{event.actor_kind} {event.source}"
+
+    @display(description="Outcome", label=STATE_COLOURS, ordering="outcome")
+    def outcome_label(self, event: AuditEvent) -> str:
+        return event.outcome
+
+    @display(description="At", ordering="at")
+    def when(self, event: AuditEvent) -> str:
+        return moment(event.at)
+
+    @display(description="Seal", label=STATE_COLOURS)
+    def seal(self, event: AuditEvent) -> tuple[str, str]:
+        return _seal(event)
+
+    def panels(self, request: HttpRequest, obj: AuditEvent) -> Sequence[Panel]:
+        states = {"Before": obj.before, "After": obj.after}
+        return (
+            Panel(
+                title="At a glance",
+                headers=("Action", "Outcome", "Reason", "Seal"),
+                rows=[(obj.action, label(obj.outcome), obj.reason, _seal(obj)[1])],
+            ),
+            *(
+                Panel(title=title, code=pretty_json(state))
+                for title, state in states.items()
+                if state is not None
+            ),
+            Panel(
+                title="What is hashed",
+                note=f"Format {obj.payload_format}, RFC 8785; leaf {bytes(obj.leaf).hex()}",
+                code=obj.payload_canonical,
+            ),
+        )
+
+
+@admin.register(AuditCheckpoint)
+class AuditCheckpointAdmin(ReadOnlyAdmin):
+    viewers = AUDIT_READERS
+    list_display = ("size", "previous_size", "root_hex", "when")
+    ordering = ("-size",)
+    fields = ("size", "previous_size", "root_hex", "at", "note")
+    readonly_fields = ("root_hex",)
+
+    @display(description="Root")
+    def root_hex(self, checkpoint: AuditCheckpoint) -> str:
+        return bytes(checkpoint.root).hex()
+
+    @display(description="At", ordering="at")
+    def when(self, checkpoint: AuditCheckpoint) -> str:
+        return moment(checkpoint.at)
+
+
+def _seal(event: AuditEvent) -> tuple[str, str]:
+    """The record's number and the first checkpoint that covers it; or that it waits."""
+    sealed = getattr(event, "sealed", None)
+    if sealed is None:
+        return "pending", "pending"
+    return "sealed", f"record {sealed.seq} in checkpoint {event.checkpoint}"  # type: ignore[attr-defined]

@@ -1,0 +1,151 @@
+"""Consumers and their tokens."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from unfold.decorators import action, display
+from unfold.enums import ActionVariant
+
+from registry.admin.access import TOKEN_KEEPERS
+from registry.admin.decisions import DecisionAdmin, ReasonForm, dialog
+from registry.admin.panels import STATE_COLOURS, Panel, label, link, moment
+from registry.admin.readonly import ReadOnlyAdmin
+from registry.models import AccessToken, Consumer, Role
+from registry.services import tokens
+
+
+@admin.register(Consumer)
+class ConsumerAdmin(ReadOnlyAdmin):
+    list_display = ("named", "owner_team", "active")
+    list_filter = ("owner_team", "active")
+    list_select_related = ("owner_team",)
+    search_fields = ("name", "description")
+    ordering = ("name",)
+
+    @display(description="Consumer", header=True, ordering="name")
+    def named(self, consumer: Consumer) -> Sequence[str]:
+        return consumer.name, consumer.description
+
+    def panels(self, request: HttpRequest, obj: Consumer) -> Sequence[Panel]:
+        return (_subscriptions(obj), _live_rollouts(obj), _grants(obj))
+
+
+@admin.register(AccessToken)
+class AccessTokenAdmin(DecisionAdmin):
+    """The tokens one may revoke; of the secret only the prefix is known here."""
+
+    viewers = TOKEN_KEEPERS
+    list_display = ("about", "holder", "state", "created", "expires")
+    list_select_related = ("user", "consumer", "created_by")
+    search_fields = ("prefix", "label", "consumer__name", "user__username")
+    ordering = ("-pk",)
+    fields = (
+        "prefix",
+        "label",
+        "user",
+        "consumer",
+        "scopes",
+        "created_by",
+        "created_at",
+        "expires_at",
+        "revoked_at",
+    )
+    actions_detail = ("revoke",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AccessToken]:
+        """One's own, and those of the consumers that one's teams administer."""
+        mine = request.user.pk
+        found: QuerySet[AccessToken] = super().get_queryset(request)
+        administered = Consumer.objects.filter(
+            owner_team__memberships__user=mine,
+            owner_team__memberships__role=Role.CONSUMER_ADMIN,
+        )
+        return found.defer("digest").filter(Q(user=mine) | Q(consumer__in=administered))
+
+    @display(description="Token", header=True, ordering="prefix")
+    def about(self, token: AccessToken) -> Sequence[str]:
+        return f"{token.prefix}…", token.label
+
+    @display(description="Holder", header=True)
+    def holder(self, token: AccessToken) -> Sequence[str]:
+        return str(token.user or token.consumer), ", ".join(token.scopes)
+
+    @display(description="State", label=STATE_COLOURS)
+    def state(self, token: AccessToken) -> str:
+        return _state(token, timezone.now())
+
+    @display(description="Created", header=True, ordering="created_at")
+    def created(self, token: AccessToken) -> Sequence[str]:
+        return moment(token.created_at), f"by {token.created_by}"
+
+    @display(description="Expires", ordering="expires_at")
+    def expires(self, token: AccessToken) -> str:
+        return moment(token.expires_at)
+
+    def offered(self, obj: AccessToken) -> Collection[str]:
+        return ("revoke",) if obj.revoked_at is None else ()
+
+    @action(
+        description="Revoke",
+        icon="block",
+        variant=ActionVariant.DANGER,
+        permissions=["view"],
+        dialog=dialog(
+            "Revoke this token",
+            "Whoever uses it is refused from now on. It cannot be taken back.",
+            ReasonForm,
+            "Revoke",
+        ),
+    )
+    def revoke(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        token = self.object_or_404(request, object_id)
+        return self.decide(
+            request,
+            token,
+            lambda actor, now: tokens.revoke_token(
+                actor=actor, prefix=token.prefix, now=now, reason=form.cleaned_data["reason"]
+            ),
+            lambda _: f"The token {token.prefix}… is revoked.",
+        )
+
+
+def _state(token: AccessToken, now: datetime) -> str:
+    if token.revoked_at is not None:
+        return "revoked"
+    return "expired" if token.expires_at <= now else "active"
+
+
+def _subscriptions(consumer: Consumer) -> Panel:
+    held = consumer.subscriptions.select_related("bundle").order_by("bundle__name")
+    return Panel(
+        title="Subscriptions",
+        headers=("Bundle", "Since"),
+        rows=[(link(s.bundle), moment(s.created_at)) for s in held],
+    )
+
+
+def _live_rollouts(consumer: Consumer) -> Panel:
+    live = consumer.rollouts.filter(ended_at__isnull=True).select_related(
+        "consumer", "release__bundle"
+    )
+    return Panel(
+        title="Live rollouts",
+        headers=("Rollout", "Mode", "Since"),
+        rows=[
+            (link(r), label(r.mode), moment(r.started_at))
+            for r in live.order_by("bundle__name", "mode")
+        ],
+    )
+
+
+def _grants(consumer: Consumer) -> Panel:
+    grants = consumer.grants.select_related("node").order_by("node__node_id")
+    return Panel(
+        title="Nodes granted by name",
+        headers=("Node", "Since"),
+        rows=[(link(g.node), moment(g.created_at)) for g in grants],
+    )

@@ -1,0 +1,84 @@
+"""Decisions as dialogs: each calls exactly one service, whose refusal is shown on the page."""
+
+from collections.abc import Callable, Collection
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+from unfold.forms import BaseDialogForm
+from unfold.widgets import UnfoldAdminTextareaWidget
+
+from registry.actors import Actor
+from registry.admin.readonly import ReadOnlyAdmin
+from registry.errors import SeamlessError
+from registry.request_context import actor_of
+
+REASON_LIMIT = 2_000
+
+Service = Callable[[Actor, datetime], Any]
+
+
+class CommentForm(BaseDialogForm):
+    comment = forms.CharField(
+        required=False, max_length=REASON_LIMIT, widget=UnfoldAdminTextareaWidget
+    )
+
+
+class ReasonForm(BaseDialogForm):
+    reason = forms.CharField(max_length=REASON_LIMIT, widget=UnfoldAdminTextareaWidget)
+
+
+def dialog(title: str, description: str, form: type[BaseDialogForm], submit: str) -> dict[str, Any]:
+    """All four keys, which the oldest supported Unfold needs."""
+    return {
+        "title": title,
+        "description": description,
+        "form_class": form,
+        "form_submit_text": submit,
+    }
+
+
+class DecisionAdmin(ReadOnlyAdmin):
+    """A read-only page whose buttons are decisions, shown in the states that allow them."""
+
+    def offered(self, obj: Any) -> Collection[str]:
+        """The names of the decisions that the object's state allows."""
+        raise NotImplementedError
+
+    def get_actions_detail(self, request: HttpRequest, object_id: str) -> list[Any]:
+        obj = self.get_object(request, object_id)
+        offered = () if obj is None else self.offered(obj)
+        return [
+            action
+            for action in super().get_actions_detail(request, object_id)
+            if action.path in offered
+        ]
+
+    def object_or_404(self, request: HttpRequest, object_id: str) -> Any:
+        obj = self.get_object(request, object_id)
+        if obj is None:
+            raise Http404(f"There is no {self.opts.verbose_name} {object_id}.")
+        return obj
+
+    def decide(
+        self, request: HttpRequest, obj: Any, service: Service, done: Callable[[Any], str]
+    ) -> HttpResponse:
+        """Run the service as the signed-in person, say how it went, show the object's page."""
+        try:
+            result = service(actor_of(request), timezone.now())
+        except SeamlessError as refusal:
+            messages.error(request, f"{refusal.title}: {refusal.detail}")
+        else:
+            messages.success(request, done(result))
+        return self._back_to(request, obj)
+
+    def _back_to(self, request: HttpRequest, obj: Any) -> HttpResponse:
+        name = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
+        address = reverse(name, args=[obj.pk], current_app=self.admin_site.name)
+        if "HX-Request" in request.headers:
+            return HttpResponse(headers={"HX-Redirect": address})
+        return HttpResponseRedirect(address)

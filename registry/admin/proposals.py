@@ -1,0 +1,277 @@
+"""Proposals: what a reviewer must see, and the decisions."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.template.defaultfilters import truncatechars
+from unfold.decorators import action, display
+from unfold.enums import ActionVariant
+from unfold.forms import BaseDialogForm
+
+from registry.admin.decisions import CommentForm, DecisionAdmin, ReasonForm, dialog
+from registry.admin.panels import (
+    BAD,
+    GOOD,
+    STATE_COLOURS,
+    WARN,
+    Panel,
+    label,
+    moment,
+    pretty_json,
+    visible,
+)
+from registry.models import Proposal, ProposalState, SchemaVersion
+from registry.services import proposals
+
+DECISIONS: Mapping[str, tuple[str, ...]] = {
+    ProposalState.DRAFT: ("submit", "withdraw"),
+    ProposalState.IN_REVIEW: ("approve", "reject", "withdraw"),
+}
+ROOT = "(root)"
+BREAKS_COLOURS = {"none": GOOD, "backward": WARN, "forward": WARN, "both": BAD}
+
+
+@admin.register(Proposal)
+class ProposalAdmin(DecisionAdmin):
+    list_display = ("about", "state_label", "verdict", "author", "created")
+    list_filter = ("state", "subject__owner_team")
+    list_select_related = ("subject", "author")
+    search_fields = ("subject__name", "author__username", "reason", "content__fingerprint")
+    ordering = ("-pk",)
+    fields = ("subject", "fingerprint", "resolved_fingerprint", "created_at", "decided_at")
+    readonly_fields = ("fingerprint",)
+    actions_detail = ("submit", "approve", "reject", "withdraw")
+
+    @display(description="Proposal", header=True, ordering="pk")
+    def about(self, proposal: Proposal) -> Sequence[str]:
+        return f"{proposal.pk} · {proposal.subject}", truncatechars(proposal.reason, 80)
+
+    @display(description="State", label=STATE_COLOURS, ordering="state")
+    def state_label(self, proposal: Proposal) -> tuple[str, str]:
+        return proposal.state, proposal.get_state_display()
+
+    @display(description="Compatibility", label=STATE_COLOURS)
+    def verdict(self, proposal: Proposal) -> tuple[str, str]:
+        verdict = _verdict(proposal.compatibility_report)
+        return verdict, verdict.replace("_", " ")
+
+    @display(description="Created", ordering="created_at")
+    def created(self, proposal: Proposal) -> str:
+        return moment(proposal.created_at)
+
+    @display(description="Fingerprint")
+    def fingerprint(self, proposal: Proposal) -> str:
+        return proposal.content.fingerprint
+
+    def panels(self, request: HttpRequest, obj: Proposal) -> Sequence[Panel]:
+        report = obj.compatibility_report
+        return (
+            _summary(obj),
+            *_witness(report),
+            _changes(report),
+            _reviews(obj),
+            _lint(obj.lint),
+            Panel(title="Schema", code=pretty_json(obj.content.document)),
+        )
+
+    def offered(self, obj: Proposal) -> Collection[str]:
+        return DECISIONS.get(obj.state, ())
+
+    @action(
+        description="Submit for review",
+        icon="send",
+        variant=ActionVariant.PRIMARY,
+        permissions=["view"],
+        dialog=dialog(
+            "Submit for review",
+            "Reviewers are asked to decide. Refused unless the proposal is compatible.",
+            BaseDialogForm,
+            "Submit",
+        ),
+    )
+    def submit(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+        proposal = self.object_or_404(request, object_id)
+        return self.decide(
+            request,
+            proposal,
+            lambda actor, now: proposals.submit_proposal(
+                actor=actor, proposal_id=proposal.pk, now=now
+            ),
+            lambda _: f"Proposal {proposal.pk} is in review.",
+        )
+
+    @action(
+        description="Approve",
+        icon="check",
+        variant=ActionVariant.SUCCESS,
+        permissions=["view"],
+        dialog=dialog(
+            "Approve this proposal",
+            "The last approval needed makes the next version and offers it to every subscribed "
+            "consumer as a canary. It cannot be taken back.",
+            CommentForm,
+            "Approve",
+        ),
+    )
+    def approve(self, request: HttpRequest, form: CommentForm, object_id: str) -> HttpResponse:
+        proposal = self.object_or_404(request, object_id)
+        return self.decide(
+            request,
+            proposal,
+            lambda actor, now: proposals.approve_proposal(
+                actor=actor,
+                proposal_id=proposal.pk,
+                now=now,
+                comment=form.cleaned_data["comment"],
+            ),
+            _approved,
+        )
+
+    @action(
+        description="Reject",
+        icon="close",
+        variant=ActionVariant.DANGER,
+        permissions=["view"],
+        dialog=dialog(
+            "Reject this proposal",
+            "One rejection ends the proposal. The author reads the reason.",
+            ReasonForm,
+            "Reject",
+        ),
+    )
+    def reject(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        proposal = self.object_or_404(request, object_id)
+        return self.decide(
+            request,
+            proposal,
+            lambda actor, now: proposals.reject_proposal(
+                actor=actor, proposal_id=proposal.pk, now=now, comment=form.cleaned_data["reason"]
+            ),
+            lambda _: f"Proposal {proposal.pk} is rejected.",
+        )
+
+    @action(
+        description="Withdraw",
+        icon="undo",
+        permissions=["view"],
+        dialog=dialog(
+            "Withdraw this proposal",
+            "The proposal ends without a decision. A new one can be made at any time.",
+            BaseDialogForm,
+            "Withdraw",
+        ),
+    )
+    def withdraw(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+        proposal = self.object_or_404(request, object_id)
+        return self.decide(
+            request,
+            proposal,
+            lambda actor, now: proposals.withdraw_proposal(
+                actor=actor, proposal_id=proposal.pk, now=now
+            ),
+            lambda _: f"Proposal {proposal.pk} is withdrawn.",
+        )
+
+
+def _approved(version: SchemaVersion | None) -> str:
+    if version is None:
+        return "Your approval is recorded; the proposal needs more of them."
+    return f"{version} is approved and offered to every subscribed consumer as a canary."
+
+
+def _verdict(report: Mapping[str, Any]) -> str:
+    return str(report.get("verdict", "unknown"))
+
+
+def _summary(proposal: Proposal) -> Panel:
+    report = proposal.compatibility_report
+    return Panel(
+        title="At a glance",
+        headers=("State", "Compatibility", "Level", "Approvals", "Author", "Reason"),
+        rows=[
+            (
+                label(proposal.state),
+                label(_verdict(report)),
+                str(report.get("level", "")),
+                f"{_approvals(proposal)} of {proposal.subject.required_approvals}",
+                str(proposal.author),
+                visible(proposal.reason),
+            )
+        ],
+    )
+
+
+def _approvals(proposal: Proposal) -> int:
+    return proposal.reviews.filter(decision="approve", content_id=proposal.content_id).count()
+
+
+def _witness(report: Mapping[str, Any]) -> Sequence[Panel]:
+    """What shows or hides the verdict: a row that breaks, and what could not be proven."""
+    panels = []
+    witness = report.get("witness")
+    if witness is not None:
+        note = witness.get("message") or "On this row the old and the new schema disagree:"
+        panels.append(
+            Panel(title="Witness", note=visible(note), code=pretty_json(witness["document"]))
+        )
+    reasons = report.get("reasons", ())
+    if reasons:
+        panels.append(Panel(title="Not proven", note=visible(" ".join(reasons))))
+    return panels
+
+
+def _changes(report: Mapping[str, Any]) -> Panel:
+    """One line per JSON pointer."""
+    changes = report.get("changes", ())
+    if not changes:
+        return Panel(title="Changes", note="None.")
+    return Panel(
+        title="Changes",
+        headers=("Where", "What", "Breaks", "How to mend it"),
+        rows=[
+            (
+                _pointer(change),
+                visible(change["message"]),
+                label(change["breaks"], BREAKS_COLOURS),
+                visible(change["fix"] or ""),
+            )
+            for change in changes
+        ],
+    )
+
+
+def _pointer(change: Mapping[str, Any]) -> str:
+    found = change["new_pointer"] if change["old_pointer"] is None else change["old_pointer"]
+    return visible(found or ROOT)
+
+
+def _lint(findings: Sequence[Mapping[str, Any]]) -> Panel:
+    if not findings:
+        return Panel(title="Lint", note="None.")
+    return Panel(
+        title="Lint",
+        headers=("Where", "What", "How to mend it"),
+        rows=[
+            (
+                visible(finding["pointer"] or ROOT),
+                visible(finding["message"]),
+                visible(finding["fix"] or ""),
+            )
+            for finding in findings
+        ],
+    )
+
+
+def _reviews(proposal: Proposal) -> Panel:
+    reviews = proposal.reviews.select_related("reviewer").order_by("created_at")
+    if not reviews:
+        return Panel(title="Reviews", note="None yet.")
+    return Panel(
+        title="Reviews",
+        headers=("Reviewer", "Decision", "Comment", "At"),
+        rows=[
+            (str(r.reviewer), r.decision, visible(r.comment), moment(r.created_at)) for r in reviews
+        ],
+    )

@@ -1,0 +1,1 @@
+"""How a schema is applied to a document: the engine under `registry.validity`."""

@@ -1,0 +1,178 @@
+"""Who reads, with which token, under which release and mode."""
+
+from datetime import timedelta
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+
+from registry.models.bundles import Bundle, Release
+from registry.models.nodes import Node
+from registry.models.people import Team
+
+
+class Consumer(models.Model):
+    """A program or team that reads."""
+
+    name = models.CharField(max_length=200, unique=True)
+    owner_team = models.ForeignKey(Team, models.PROTECT, related_name="consumers")
+    description = models.TextField(blank=True)
+    active = models.BooleanField(default=True)
+
+    # What Django and DRF ask of whoever is signed in.
+    is_authenticated: ClassVar[bool] = True
+    is_anonymous: ClassVar[bool] = False
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class AccessToken(models.Model):
+    """A bearer token of one person or one consumer; only its SHA-256 is stored."""
+
+    prefix = models.CharField(max_length=16, unique=True)
+    digest = models.CharField(max_length=64, unique=True)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="tokens"
+    )
+    consumer = models.ForeignKey(
+        Consumer, models.PROTECT, null=True, blank=True, related_name="tokens"
+    )
+    label = models.CharField(max_length=100, blank=True)
+    scopes = models.JSONField(default=list)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(user__isnull=True) ^ Q(consumer__isnull=True),
+                name="token_of_a_person_or_a_consumer",
+            ),
+            models.CheckConstraint(
+                condition=Q(expires_at__gt=F("created_at")), name="token_expires_after_creation"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.prefix}… of {self.user or self.consumer}"
+
+
+class Subscription(models.Model):
+    """A consumer reads a bundle; a trigger refuses two bundles that share a subject."""
+
+    consumer = models.ForeignKey(Consumer, models.PROTECT, related_name="subscriptions")
+    bundle = models.ForeignKey(Bundle, models.PROTECT, related_name="subscriptions")
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["consumer", "bundle"], name="one_subscription_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.consumer} subscribes to {self.bundle}"
+
+
+class NodeGrant(models.Model):
+    """A node granted to a consumer by name, beside its subscriptions."""
+
+    consumer = models.ForeignKey(Consumer, models.PROTECT, related_name="grants")
+    node = models.ForeignKey(Node, models.PROTECT, related_name="grants")
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["consumer", "node"], name="one_grant_once")]
+
+    def __str__(self) -> str:
+        return f"{self.consumer} may read {self.node}"
+
+
+class GatePolicy(models.Model):
+    """What a canary must have shown before its release may become strict."""
+
+    name = models.SlugField(unique=True)
+    description = models.TextField(blank=True)
+    observation = models.DurationField(default=timedelta(hours=48))
+    minimum_reads = models.PositiveIntegerField(default=100)
+    maximum_violations = models.PositiveIntegerField(default=0)
+    required_approvals = models.PositiveSmallIntegerField(default=2)
+
+    class Meta:
+        verbose_name_plural = "gate policies"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(required_approvals__gte=1), name="gate_needs_an_approval"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Mode(models.TextChoices):
+    CANARY = "canary"
+    STRICT = "strict"
+
+
+class Rollout(models.Model):
+    """One release offered to one consumer, mirrored (canary) or enforced (strict)."""
+
+    consumer = models.ForeignKey(Consumer, models.PROTECT, related_name="rollouts")
+    bundle = models.ForeignKey(Bundle, models.PROTECT, related_name="rollouts")
+    release = models.ForeignKey(Release, models.PROTECT, related_name="rollouts")
+    mode = models.CharField(max_length=6, choices=Mode)
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+    promoted_from = models.OneToOneField(
+        "self", models.PROTECT, null=True, blank=True, related_name="promoted_to"
+    )
+
+    restores = models.ForeignKey(
+        "self", models.PROTECT, null=True, blank=True, related_name="restored_by"
+    )
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(mode="canary")
+                | Q(promoted_from__isnull=False)
+                | Q(restores__isnull=False),
+                name="strict_only_by_promotion_or_rollback",
+            ),
+            models.UniqueConstraint(
+                fields=["consumer", "bundle", "mode"],
+                condition=Q(ended_at__isnull=True),
+                name="one_live_rollout_per_mode",
+            ),
+            models.CheckConstraint(condition=Q(mode__in=Mode.values), name="rollout_mode_known"),
+            models.CheckConstraint(
+                condition=Q(ended_at__isnull=True) | Q(ended_at__gte=F("started_at")),
+                name="rollout_ends_after_it_starts",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.release} {self.mode} for {self.consumer}"
+
+
+class PromotionApproval(models.Model):
+    """One person's word that a canary rollout may become strict."""
+
+    rollout = models.ForeignKey(Rollout, models.PROTECT, related_name="approvals")
+    approver = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    comment = models.TextField(blank=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["rollout", "approver"], name="one_approval_per_person_and_rollout"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.approver} approves {self.rollout}"

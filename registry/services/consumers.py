@@ -1,0 +1,105 @@
+"""Consumers, what they subscribe to, and nodes granted to them by name."""
+
+from datetime import datetime
+
+from registry.actors import Actor
+from registry.errors import Conflict, InvalidInput, NotFound
+from registry.models import (
+    BundleMember,
+    Consumer,
+    Node,
+    NodeGrant,
+    Role,
+    Rollout,
+    Subscription,
+)
+from registry.names import NAME_RULE, is_name
+from registry.services.access import require_role
+from registry.services.actions import audited_action
+from registry.services.offers import offer_release
+from registry.services.releases import bundle_named
+from registry.services.subjects import team_named
+
+
+class SharedSubject(Conflict):
+    code = "shared_subject"
+    title = "Two bundles share a subject"
+
+
+def consumer_named(name: str) -> Consumer:
+    try:
+        return Consumer.objects.select_related("owner_team").get(name=name)
+    except Consumer.DoesNotExist:
+        raise NotFound(f"There is no consumer {name!r}.") from None
+
+
+def create_consumer(
+    *, actor: Actor, name: str, owner_team: str, now: datetime, description: str = ""
+) -> Consumer:
+    with audited_action(
+        "consumer.create", actor=actor, object_type="consumer", object_id=name, now=now
+    ) as entry:
+        team = team_named(owner_team)
+        require_role(actor, team, Role.CONSUMER_ADMIN)
+        if not is_name(name):
+            raise InvalidInput(f"{name!r} is not a consumer name: {NAME_RULE}.")
+        if Consumer.objects.filter(name=name).exists():
+            raise Conflict(f"The consumer {name!r} exists already.")
+        consumer = Consumer.objects.create(name=name, owner_team=team, description=description)
+        entry.after = {"owner_team": team.name}
+    return consumer
+
+
+def subscribe(*, actor: Actor, consumer: str, bundle: str, now: datetime) -> Rollout | None:
+    """The consumer reads the bundle from now on; its newest release starts as a canary."""
+    with audited_action(
+        "consumer.subscribe", actor=actor, object_type="consumer", object_id=consumer, now=now
+    ) as entry:
+        reader = _locked(consumer)
+        require_role(actor, reader.owner_team, Role.CONSUMER_ADMIN)
+        target = bundle_named(bundle)
+        _refuse_shared_subject(reader, target.pk, bundle)
+        Subscription.objects.create(consumer=reader, bundle=target, created_at=now)
+        entry.after = {"bundle": bundle}
+        newest = target.releases.order_by("-number").first()
+        if newest is None:
+            return None
+        return offer_release(actor=actor, consumer=reader, release=newest, now=now)
+
+
+def grant_node(*, actor: Actor, consumer: str, node_id: str, now: datetime) -> NodeGrant:
+    """Let a consumer read one node whose subject it does not subscribe to (ungoverned)."""
+    with audited_action(
+        "consumer.grant", actor=actor, object_type="consumer", object_id=consumer, now=now
+    ) as entry:
+        reader = _locked(consumer)
+        node = Node.objects.select_related("subject__owner_team").filter(node_id=node_id).first()
+        if node is None:
+            raise NotFound(f"There is no node {node_id!r}.")
+        require_role(actor, node.subject.owner_team, Role.OWNER)
+        if reader.grants.filter(node=node).exists():
+            raise Conflict(f"{consumer} may read {node_id} already.")
+        entry.after = {"node": node_id}
+        return NodeGrant.objects.create(consumer=reader, node=node, created_at=now)
+
+
+def _locked(name: str) -> Consumer:
+    consumer_named(name)
+    return (
+        Consumer.objects.select_for_update(of=("self",)).select_related("owner_team").get(name=name)
+    )
+
+
+def _refuse_shared_subject(consumer: Consumer, bundle_id: int, bundle: str) -> None:
+    held = BundleMember.objects.filter(bundle__subscriptions__consumer=consumer)
+    if held.filter(bundle_id=bundle_id).exists() or (
+        consumer.subscriptions.filter(bundle_id=bundle_id).exists()
+    ):
+        raise Conflict(f"{consumer} subscribes to {bundle} already.")
+    wanted = BundleMember.objects.filter(bundle_id=bundle_id).values("subject_id")
+    clash = held.filter(subject_id__in=wanted).select_related("subject", "bundle").first()
+    if clash is not None:
+        raise SharedSubject(
+            f"{bundle} holds the subject {clash.subject}, which {consumer} reads through "
+            f"{clash.bundle} already; a subject may come from one bundle only."
+        )

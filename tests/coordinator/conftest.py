@@ -1,0 +1,42 @@
+from collections.abc import Iterator
+
+import pytest
+
+from coordinator.ports import set_shard_handler_factory
+from tests.coordinator.backfills import (
+    House,
+    TinyHandler,
+    create_pointer_table,
+    make_node,
+    make_version,
+)
+from tests.databases import CommittedDatabase
+
+
+@pytest.fixture
+def house(db: None) -> House:
+    """In one transaction that is rolled back."""
+    return _built()
+
+
+@pytest.fixture
+def committed_house(committed_db: CommittedDatabase) -> House:
+    """In a database of its own, where threads and other processes see it."""
+    return _built()
+
+
+def _built() -> House:
+    create_pointer_table()
+    version = make_version()
+    return House(version=version, node=make_node(version))
+
+
+@pytest.fixture
+def handler() -> Iterator[TinyHandler]:
+    """The one handler of every node, for this test."""
+    from coordinator import ports
+
+    before, tiny = ports._factory, TinyHandler()
+    set_shard_handler_factory(lambda node: tiny)
+    yield tiny
+    set_shard_handler_factory(before)

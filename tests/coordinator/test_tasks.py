@@ -1,0 +1,79 @@
+"""Celery tasks are one service call each, and a lost child is not waited for."""
+
+from types import SimpleNamespace
+
+import pytest
+from billiard.exceptions import TimeLimitExceeded, WorkerLostError
+
+from coordinator import tasks
+from coordinator.models import BackfillShard
+from coordinator.queue import RUN_SHARD
+from coordinator.services.claiming import claim_shard
+from tests.coordinator.backfills import NOW, pointers
+
+
+def run(shard_id, **more):
+    return tasks.run_shard.apply(kwargs={"shard_id": shard_id, **more}).get()
+
+
+@pytest.fixture
+def shard_id(house):
+    house.request((0, 100))
+    return BackfillShard.objects.get().pk
+
+
+def test_the_task_has_the_name_that_is_announced():
+    assert tasks.run_shard.name == RUN_SHARD
+
+
+def test_a_message_runs_its_shard_and_a_second_one_finds_nothing_to_do(shard_id, handler):
+    assert run(shard_id, epoch_hint=0) == "done"
+    assert run(shard_id, epoch_hint=0) == "nothing to do"
+    assert len(pointers()) == 1
+
+
+def test_an_argument_from_a_newer_sender_is_ignored(shard_id, handler):
+    assert run(shard_id, epoch_hint=0, colour="blue") == "done"
+
+
+def test_a_shard_that_is_not_there_is_nothing_to_do(db):
+    assert run(404) == "nothing to do"
+
+
+def test_the_reconciler_runs_as_a_task(shard_id):
+    claim_shard(holder="dead", now=NOW)
+    tasks.reconcile.apply().get()
+    assert BackfillShard.objects.get().state == "failed"
+
+
+def test_a_lost_child_frees_its_shard_at_once_and_only_its_own(shard_id):
+    claim_shard(holder=tasks.holder_of("task-1"), now=NOW)
+    lost = {"sender": tasks.run_shard, "reason": WorkerLostError("signal 9 (SIGKILL)")}
+    other = SimpleNamespace(id="task-2", kwargs={"shard_id": shard_id})
+    tasks._child_lost_and_retried(request=other, **lost)
+    assert BackfillShard.objects.get().state == "leased"
+    mine = SimpleNamespace(id="task-1", kwargs={"shard_id": shard_id})
+    tasks._child_lost_and_retried(request=mine, **lost)
+    shard = BackfillShard.objects.get()
+    assert (shard.state, "SIGKILL" in shard.last_error) == ("failed", True)
+
+
+def test_a_retry_for_another_reason_frees_nothing(shard_id):
+    claim_shard(holder=tasks.holder_of("task-1"), now=NOW)
+    tasks._child_lost_and_retried(
+        sender=tasks.run_shard,
+        request=SimpleNamespace(id="task-1", kwargs={"shard_id": shard_id}),
+        reason=OSError("try again"),
+    )
+    assert BackfillShard.objects.get().state == "leased"
+
+
+def test_the_hard_time_limit_frees_the_shard(shard_id):
+    claim_shard(holder=tasks.holder_of("task-1"), now=NOW)
+    tasks._child_lost_for_good(
+        sender=tasks.run_shard,
+        task_id="task-1",
+        exception=TimeLimitExceeded(60),
+        kwargs={"shard_id": shard_id},
+    )
+    assert BackfillShard.objects.get().last_error.startswith("TimeLimitExceeded")

@@ -1,0 +1,588 @@
+"""Recording, sealing and exporting the audit log on a real database."""
+
+import json
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+from threading import Event as Signal
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db.transaction import TransactionManagementError
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.django import TestCase as HypothesisTestCase
+from pytest_django import DjangoAssertNumQueries, Settings
+
+from registry.actors import Actor
+from registry.audit.checkpoint import Checkpoint
+from registry.audit.events import leaf_hash
+from registry.audit.merkle import (
+    Edge,
+    consistency_proof,
+    extend,
+    inclusion_proof,
+    verify_consistency,
+    verify_inclusion,
+)
+from registry.audit.verify import (
+    CHANGED,
+    INCONSISTENT,
+    MISSING,
+    OK,
+    USAGE,
+    read_head,
+    verify_export,
+)
+from registry.models import AuditCheckpoint, AuditEvent, AuditLeaf, AuditNode, AuditPending
+from registry.services.audit import (
+    AuditLogForked,
+    CheckpointsUnavailable,
+    NoSuchCheckpoint,
+    export_jsonl,
+    exporting,
+    latest_checkpoint,
+    record,
+    seal,
+    sealing,
+)
+from registry.triggers import remove_triggers
+from tests.databases import CommittedDatabase
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
+OWNER = Actor("user", "7", "Ada", request_id="r1", correlation_id="c1", source="192.0.2.1")
+
+on_postgresql = pytest.mark.skipif("connection.vendor != 'postgresql'", reason="one writer only")
+
+
+@pytest.fixture(autouse=True)
+def checkpoints(settings: Settings, tmp_path: Path) -> Path:
+    settings.SEAMLESS_CHECKPOINT_DIR = tmp_path / "checkpoints"
+    return tmp_path / "checkpoints"
+
+
+def recorded(number: int = 1, **changes: Any) -> AuditEvent:
+    given_ = {"actor": OWNER, "action": "proposal.approve", "object_type": "proposal", "now": NOW}
+    with transaction.atomic():
+        return record(**{**given_, "object_id": str(number), **changes})
+
+
+def record_many(count: int) -> list[AuditEvent]:
+    return [recorded(number) for number in range(count)]
+
+
+def published(folder: Path) -> Checkpoint:
+    return Checkpoint.parse((folder / "checkpoint").read_text())
+
+
+def exported(**options: Any) -> bytes:
+    out = BytesIO()
+    export_jsonl(out, **options)
+    return out.getvalue()
+
+
+def verified(data: bytes, *checkpoints: Checkpoint) -> int:
+    earlier = [read_head(checkpoint.body()) for checkpoint in checkpoints]
+    return verify_export(data.splitlines(keepends=True), earlier).code
+
+
+def stored_node(level: int, idx: int) -> bytes:
+    if level == 0:
+        return bytes(AuditLeaf.objects.get(seq=idx).leaf)
+    return bytes(AuditNode.objects.get(level=level, idx=idx).hash)
+
+
+@contextmanager
+def as_the_database_owner() -> Iterator[None]:
+    """Without triggers: what somebody can do who may do anything in the database."""
+    remove_triggers(sender=None, using="default", plan=["something"])
+    yield
+
+
+# --- recording ---------------------------------------------------------------------------------
+
+
+def test_a_record_outside_a_transaction_is_a_programming_error(
+    committed_db: CommittedDatabase,
+) -> None:
+    with pytest.raises(TransactionManagementError, match="outside a transaction"):
+        record(actor=OWNER, action="x.y", object_type="x", object_id="1", now=NOW)
+    assert not AuditEvent.objects.exists()
+
+
+def test_a_record_shares_the_fate_of_its_action(committed_db: CommittedDatabase) -> None:
+    with transaction.atomic():
+        recorded()
+        transaction.set_rollback(True)
+    assert not AuditEvent.objects.exists()
+    assert not AuditPending.objects.exists()
+
+
+@pytest.mark.django_db
+def test_a_record_is_two_inserts(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    with transaction.atomic(), django_assert_num_queries(2) as captured:
+        record(actor=OWNER, action="x.y", object_type="x", object_id="1", now=NOW)
+    assert all(query["sql"].startswith("INSERT") for query in captured.captured_queries)
+
+
+@pytest.mark.django_db
+def test_the_columns_repeat_the_payload() -> None:
+    event = recorded(12, before={"a": 1}, after=["b"], reason="because", outcome="refused")
+    event.refresh_from_db()
+    assert json.loads(event.payload_canonical) == {
+        "at": "2026-01-02T03:04:05.000006Z",
+        "actor": {"kind": event.actor_kind, "id": event.actor_id, "name": event.actor_name},
+        "action": event.action,
+        "object": {"type": event.object_type, "id": event.object_id},
+        "outcome": event.outcome,
+        "reason": event.reason,
+        "before": event.before,
+        "after": event.after,
+        "request_id": event.request_id,
+        "correlation_id": event.correlation_id,
+        "source": event.source,
+    }
+    assert (event.at, event.object_id, event.before) == (NOW, "12", {"a": 1})
+    assert bytes(event.leaf) == leaf_hash(event.payload_canonical.encode())
+
+
+class AnyText(HypothesisTestCase):
+    @given(st.text(), st.text())
+    def test_whatever_text_was_sent_is_recorded_and_read_back_the_same(
+        self, text: str, key: str
+    ) -> None:
+        event = recorded(object_id=text, reason=text, after={key: text})
+        event.refresh_from_db()
+        payload = json.loads(event.payload_canonical)
+        assert (event.object_id, event.reason) == (payload["object"]["id"], payload["reason"])
+        assert event.after == payload["after"]
+        assert bytes(event.leaf) == leaf_hash(event.payload_canonical.encode())
+
+
+@pytest.mark.django_db
+def test_no_audit_table_can_be_changed() -> None:
+    record_many(2)
+    seal(now=NOW)
+    for model in (AuditEvent, AuditLeaf, AuditNode, AuditCheckpoint):
+        table, column = model._meta.db_table, model._meta.pk_fields[0].column
+        for statement in (f'DELETE FROM "{table}"', f'UPDATE "{table}" SET "{column}" = 7'):
+            with (
+                pytest.raises(IntegrityError, match=f"seamless: {table} is append-only"),
+                transaction.atomic(),
+                connection.cursor() as cursor,
+            ):
+                cursor.execute(statement)
+
+
+@pytest.mark.django_db
+def test_an_event_stays_pending_until_it_is_sealed() -> None:
+    event = recorded()
+    with pytest.raises(IntegrityError, match="stays pending until"), transaction.atomic():
+        AuditPending.objects.all().delete()
+    with pytest.raises(IntegrityError, match="a pending row never changes"), transaction.atomic():
+        AuditPending.objects.update(event_id=event.id)
+    seal(now=NOW)
+    assert not AuditPending.objects.exists()
+
+
+# --- sealing -----------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_sealing_numbers_events_in_order_without_holes(checkpoints: Path) -> None:
+    events = record_many(7)
+    head = seal(now=NOW)
+    leaves = list(AuditLeaf.objects.order_by("seq").values_list("seq", "event_id"))
+    assert leaves == list(enumerate(event.id for event in events))
+    assert head == latest_checkpoint() == published(checkpoints)
+    assert head is not None
+    assert head.size == 7
+    assert not AuditPending.objects.exists()
+
+
+@pytest.mark.django_db
+def test_a_checkpoint_row_holds_the_note_and_what_it_continues() -> None:
+    for count in (3, 2):
+        record_many(count)
+        seal(now=NOW)
+    last = AuditCheckpoint.objects.get(size=5)
+    assert (last.previous_size, last.at) == (3, NOW)
+    assert Checkpoint.parse(last.note) == latest_checkpoint()
+
+
+@pytest.mark.django_db
+def test_a_long_queue_is_sealed_in_portions(checkpoints: Path) -> None:
+    record_many(7)
+    sizes = []
+    while head := seal(now=NOW, limit=3):
+        sizes.append(head.size)
+        assert published(checkpoints) == head
+    assert sizes == [3, 6, 7]
+    assert verified(exported()) == OK
+
+
+@pytest.mark.django_db
+def test_sealing_nothing_changes_nothing(checkpoints: Path) -> None:
+    assert seal(now=NOW) is None
+    assert not (checkpoints / "checkpoint").exists()
+    recorded()
+    seal(now=NOW)
+    before = (checkpoints / "checkpoint").stat()
+    assert seal(now=NOW) is None
+    assert (checkpoints / "checkpoint").stat() == before
+    assert AuditCheckpoint.objects.count() == 1
+
+
+class AnyPortions(HypothesisTestCase):
+    @given(st.lists(st.integers(1, 9), min_size=1, max_size=6), st.data())
+    def test_every_record_and_every_earlier_head_is_proven_from_the_stored_tree(
+        self, counts: list[int], data: st.DataObject
+    ) -> None:
+        heads = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sealing, "_publish", lambda: None)
+            patch.setattr(sealing, "_refuse_fork", lambda: None)
+            for count in counts:
+                record_many(count)
+                heads.append(seal(now=NOW))
+        last = latest_checkpoint()
+        earlier = data.draw(st.sampled_from(heads))
+        assert earlier is not None
+        proof = consistency_proof(stored_node, earlier.size, last.size)
+        assert verify_consistency(earlier.size, earlier.root, last.size, last.root, proof)
+        seq = data.draw(st.integers(0, last.size - 1))
+        path = inclusion_proof(stored_node, seq, last.size)
+        assert verify_inclusion(stored_node(0, seq), seq, last.size, path, last.root)
+        assert verified(exported(), earlier, last) == OK
+        assert verified(exported(from_seq=earlier.size), earlier) == OK
+        assert verified(exported(to_size=earlier.size), earlier) == OK
+
+
+@pytest.mark.django_db
+def test_a_sealing_that_breaks_leaves_everything_pending(
+    checkpoints: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record_many(3)
+
+    def broken(**values: Any) -> None:
+        raise DatabaseError("gone")
+
+    monkeypatch.setattr(AuditCheckpoint.objects, "create", broken)
+    with pytest.raises(DatabaseError, match="gone"):
+        seal(now=NOW)
+    assert (AuditPending.objects.count(), AuditLeaf.objects.count()) == (3, 0)
+    assert not (checkpoints / "checkpoint").exists()
+    monkeypatch.undo()
+
+
+@pytest.mark.django_db
+def test_a_head_that_was_committed_but_not_published_is_published_next(checkpoints: Path) -> None:
+    record_many(3)
+    head = seal(now=NOW)
+    (checkpoints / "checkpoint").unlink()
+    assert seal(now=NOW) is None
+    assert published(checkpoints) == head
+
+
+def test_sealing_inside_a_transaction_is_a_programming_error(
+    committed_db: CommittedDatabase, checkpoints: Path
+) -> None:
+    recorded()
+    with pytest.raises(RuntimeError, match="durable"), transaction.atomic():
+        seal(now=NOW)
+    assert not (checkpoints / "checkpoint").exists()
+
+
+def test_many_writers_and_sealers_make_one_log(
+    committed_db: CommittedDatabase, checkpoints: Path
+) -> None:
+    def work(thread: int) -> None:
+        try:
+            for number in range(5):
+                recorded(thread * 100 + number)
+                seal(now=NOW)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    seal(now=NOW)
+    assert list(AuditLeaf.objects.order_by("seq").values_list("seq", flat=True)) == list(range(20))
+    assert published(checkpoints) == latest_checkpoint()
+    assert verified(exported()) == OK
+
+
+@on_postgresql
+def test_a_transaction_that_commits_during_a_sealing_is_sealed_next(
+    committed_db: CommittedDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The late event has the lower id: whatever goes by "up to the last id" would lose it."""
+    began, may_commit = Signal(), Signal()
+
+    def late() -> int:
+        try:
+            with transaction.atomic():
+                event = recorded(1)
+                began.set()
+                assert may_commit.wait(30)
+            return int(event.id)
+        finally:
+            connection.close()
+
+    def extend_once_it_is_committed(edge: Edge, leaves: Iterable[bytes]) -> Any:
+        may_commit.set()
+        running.result(30)
+        return extend(edge, leaves)
+
+    monkeypatch.setattr(sealing, "extend", extend_once_it_is_committed)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(late)
+        assert began.wait(30)
+        early = recorded(2)
+        seal(now=NOW)
+    assert running.result() < early.id
+    assert list(AuditPending.objects.values_list("event_id", flat=True)) == [running.result()]
+    seal(now=NOW)
+    order = list(AuditLeaf.objects.order_by("seq").values_list("event_id", flat=True))
+    assert order == [early.id, running.result()]
+    assert verified(exported()) == OK
+
+
+@on_postgresql
+def test_only_one_process_seals_at_a_time(committed_db: CommittedDatabase) -> None:
+    holding, may_end = Signal(), Signal()
+
+    def other_sealer() -> bool:
+        try:
+            with transaction.atomic():
+                taken = sealing._take_sealer_lock()
+                holding.set()
+                assert may_end.wait(30)
+            return taken
+        finally:
+            connection.close()
+
+    recorded()
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(other_sealer)
+        assert holding.wait(30)
+        assert seal(now=NOW) is None
+        may_end.set()
+        assert running.result(30)
+    assert seal(now=NOW) is not None
+
+
+# --- forks -------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "claim",
+    [
+        lambda head: Checkpoint(head.origin, head.size + 1, head.root),
+        lambda head: Checkpoint(head.origin, head.size, bytes(32)),
+        lambda head: Checkpoint(head.origin, head.size - 1, bytes(32)),
+        lambda head: Checkpoint("other.test/audit", head.size, head.root),
+    ],
+    ids=["shorter", "other root", "other root earlier", "other log"],
+)
+def test_a_log_that_does_not_continue_what_was_published_is_not_sealed(
+    checkpoints: Path, claim: Any
+) -> None:
+    record_many(3)
+    seal(now=NOW)
+    claimed = claim(published(checkpoints))
+    (checkpoints / "checkpoint").write_text(claimed.body())
+    recorded()
+    with pytest.raises(AuditLogForked, match="does not continue") as refusal:
+        seal(now=NOW)
+    assert refusal.value.extra == {"published": claimed.size, "held": 3}
+    assert AuditPending.objects.count() == 1
+    assert published(checkpoints) == claimed
+
+
+@pytest.mark.django_db
+def test_what_was_published_meanwhile_by_another_log_is_not_overwritten(
+    checkpoints: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record_many(3)
+    checkpoints.mkdir()
+    other = Checkpoint(latest_checkpoint().origin, 2, bytes(32))
+    (checkpoints / "checkpoint").write_text(other.body())
+    monkeypatch.setattr(sealing, "_refuse_fork", lambda: None)  # as if it had come just after
+    with pytest.raises(AuditLogForked):
+        seal(now=NOW)
+    assert published(checkpoints) == other
+
+
+@pytest.mark.django_db
+def test_a_restored_database_is_a_fork_even_after_it_outgrew_the_published_log(
+    checkpoints: Path,
+) -> None:
+    record_many(2)
+    seal(now=NOW)
+    backup = transaction.savepoint()
+    recorded(100)
+    seal(now=NOW)
+    transaction.savepoint_rollback(backup)  # what was published does not go back with it
+    assert published(checkpoints).size == 3
+    record_many(5)
+    with pytest.raises(AuditLogForked, match=r"3 records .* \(2 records"):
+        seal(now=NOW)
+
+
+@pytest.mark.django_db
+def test_a_tree_changed_in_the_database_is_not_extended(checkpoints: Path) -> None:
+    record_many(4)
+    seal(now=NOW)
+    (checkpoints / "checkpoint").unlink()
+    recorded()
+    with as_the_database_owner():
+        AuditNode.objects.filter(level=2, idx=0).update(hash=bytes(32))
+    with pytest.raises(AuditLogForked, match="no longer has the root of checkpoint 4"):
+        seal(now=NOW)
+    assert AuditPending.objects.count() == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("damage", ["not a checkpoint", ""])
+def test_nothing_is_sealed_while_the_published_checkpoint_cannot_be_read(
+    checkpoints: Path, damage: str
+) -> None:
+    checkpoints.mkdir()
+    (checkpoints / "checkpoint").write_text(damage)
+    recorded()
+    with pytest.raises(CheckpointsUnavailable, match="SEAMLESS_CHECKPOINT_DIR"):
+        seal(now=NOW)
+    assert AuditPending.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_a_folder_that_cannot_be_used_is_a_refusal_that_names_it(checkpoints: Path) -> None:
+    checkpoints.write_text("a file, no folder")
+    recorded()
+    with pytest.raises(CheckpointsUnavailable, match=str(checkpoints)):
+        seal(now=NOW)
+
+
+# --- exporting ---------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_an_export_holds_the_hashed_bytes_of_what_is_sealed() -> None:
+    events = record_many(3)
+    seal(now=NOW)
+    recorded(99)
+    header, *rows, trailer = map(json.loads, exported().splitlines())
+    assert (header["origin"], header["first"]) == (latest_checkpoint().origin, 0)
+    assert [row["payload"] for row in rows] == [event.payload_canonical for event in events]
+    assert Checkpoint.parse(trailer["checkpoint"]) == latest_checkpoint()
+    assert verified(exported()) == OK
+
+
+@pytest.mark.django_db
+def test_the_export_of_an_empty_log_holds() -> None:
+    assert verified(exported()) == OK
+
+
+@pytest.mark.django_db
+def test_an_export_reads_a_few_rows_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    monkeypatch.setattr(exporting, "EXPORT_PAGE", 3)
+    record_many(8)
+    seal(now=NOW)
+    with django_assert_num_queries(1 + 3):  # the checkpoint, and three pages
+        data = exported()
+    assert verified(data) == OK
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("options", [{"to_size": 2}, {"from_seq": 4}, {"from_seq": -1}])
+def test_what_was_never_sealed_cannot_be_exported(options: dict[str, int]) -> None:
+    record_many(3)
+    seal(now=NOW)
+    with pytest.raises(NoSuchCheckpoint, match="3"):
+        exported(**options)
+
+
+@pytest.mark.django_db
+def test_the_database_owner_cannot_change_a_sealed_record_unseen() -> None:
+    record_many(5)
+    head = seal(now=NOW)
+    assert head is not None
+    with as_the_database_owner():
+        AuditEvent.objects.filter(sealed__seq=2).update(payload_canonical="{}")
+    report = verify_export(exported().splitlines(keepends=True))
+    assert [(finding.code, finding.seq) for finding in report.findings] == [(CHANGED, 2)]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("seq", [0, 2, 4])
+def test_the_database_owner_cannot_remove_a_sealed_record_unseen(seq: int) -> None:
+    record_many(5)
+    seal(now=NOW)
+    with as_the_database_owner():
+        AuditLeaf.objects.filter(seq=seq).delete()
+    assert verified(exported()) == MISSING
+
+
+# --- the command -------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_the_command_seals_exports_and_verifies(
+    tmp_path: Path, checkpoints: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record_many(3)
+    file = tmp_path / "audit.jsonl"
+    call_command("audit", "seal")
+    call_command("audit", "export", "--output", str(file))
+    call_command("audit", "verify", str(file), "--checkpoint", str(checkpoints / "checkpoint"))
+    root = latest_checkpoint().root.hex()
+    assert capsys.readouterr().out.splitlines() == [
+        f"sealed up to 3 records, root {root}",
+        f"3 records, sealed up to 3, in {file}",
+        "ok: records 0 to 2 of 'seamless.local/audit' hold",
+        f"size 3, root {root}",
+        "continues the checkpoint of 3 records",
+    ]
+
+
+@pytest.mark.django_db
+def test_the_command_exports_to_standard_output(capfdbinary: Any) -> None:
+    record_many(2)
+    seal(now=NOW)
+    call_command("audit", "export", "--from", "1")
+    assert capfdbinary.readouterr().out == exported(from_seq=1)
+
+
+@pytest.mark.django_db
+def test_the_command_passes_the_verifiers_exit_code_through(tmp_path: Path) -> None:
+    record_many(3)
+    seal(now=NOW)
+    good, bad, other = (tmp_path / name for name in ("good", "bad", "other"))
+    good.write_bytes(exported())
+    bad.write_bytes(exported().replace(b"Ada", b"Eve", 1))
+    other.write_text(Checkpoint(latest_checkpoint().origin, 3, bytes(32)).body())
+    for code, arguments in (
+        (CHANGED, [str(bad)]),
+        (INCONSISTENT, [str(good), "--checkpoint", str(other)]),
+        (USAGE, []),
+    ):
+        with pytest.raises(CommandError) as refusal:
+            call_command("audit", "verify", *arguments)
+        assert refusal.value.returncode == code
+
+
+@pytest.mark.django_db
+def test_the_command_says_what_it_cannot_do(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="no_such_checkpoint: no checkpoint has 9 records"):
+        call_command("audit", "export", "--to-size", "9")
+    with pytest.raises(CommandError, match=r"cannot write .*: No such file or directory"):
+        call_command("audit", "export", "--output", str(tmp_path / "nowhere" / "file"))

@@ -1,0 +1,134 @@
+"""Real Celery worker processes on a real Redis: whatever is killed, every shard is done once."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import redis
+from django.utils import timezone
+
+from coordinator.models import BackfillShard
+from coordinator.services.progress import progress
+from registry.models import AuditEvent
+from tests.coordinator.backfills import (
+    House,
+    create_pointer_table,
+    make_node,
+    make_version,
+    pointers,
+)
+from tests.databases import CommittedDatabase
+
+pytestmark = pytest.mark.stack
+
+PATIENCE_SECONDS = 90
+
+
+@pytest.fixture
+def house(committed_db: CommittedDatabase, redis_client: redis.Redis, settings: object) -> House:
+    settings.SEAMLESS_SHARD_BARS = 5
+    create_pointer_table()
+    version = make_version()
+    return House(version=version, node=make_node(version))
+
+
+@contextmanager
+def worker(folder: Path, name: str, **environment: str) -> Iterator[subprocess.Popen]:
+    """A prefork worker with beat, in a process group of its own; killed at the end."""
+    command = [
+        *(sys.executable, "-m", "celery", "-A", "config", "worker", "--beat"),
+        *("--concurrency", "2", "--include", "tests.stack.worker_handler"),
+        *("--hostname", f"{name}@test", "--schedule", str(folder / f"{name}.beat")),
+        *("--without-gossip", "--without-mingle"),
+    ]
+    variables = os.environ | {
+        "SEAMLESS_TEST_MARK": str(folder / "hung"),
+        "SEAMLESS_RECONCILE_SECONDS": "1",
+        **environment,
+    }
+    with (folder / f"{name}.log").open("wb") as log:
+        process = subprocess.Popen(
+            command, env=variables, stdout=log, stderr=log, start_new_session=True
+        )
+        try:
+            yield process
+        finally:
+            kill_group(process)
+
+
+def kill_group(process: subprocess.Popen) -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def wait_until(reached: Callable[[], bool], folder: Path) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not reached():
+        if time.monotonic() > deadline:
+            logs = "\n".join(log.read_text()[-4_000:] for log in folder.glob("*.log"))
+            raise AssertionError(f"not reached in {PATIENCE_SECONDS} s; the worker said:\n{logs}")
+        time.sleep(0.1)
+
+
+def finished_once(job_id: int) -> None:
+    """Every shard done, every row published once, the certificate written."""
+    report = progress(job_id)
+    assert (report.state, report.ratio) == ("done", 1.0)
+    published = [shard for shard, _, _ in pointers()]
+    assert len(published) == len(set(published)) == sum(report.shards.values())
+    assert AuditEvent.objects.filter(action="backfill.certificate").count() == 1
+
+
+def test_a_worker_runs_what_is_asked_for(house: House, tmp_path: Path) -> None:
+    (tmp_path / "hung").touch()  # nothing hangs
+    with worker(tmp_path, "one"):
+        (job_id,) = house.request((0, 190), now=timezone.now()).created
+        wait_until(lambda: progress(job_id).has_ended, tmp_path)
+    finished_once(job_id)
+    assert {epoch for _, epoch, _ in pointers()} == {1}
+
+
+def test_a_pool_child_killed_mid_shard_costs_one_attempt(house: House, tmp_path: Path) -> None:
+    """Noticed by the parent: nobody waits for the lease to expire."""
+    with worker(tmp_path, "one", SEAMLESS_LEASE_TTL_SECONDS="600"):
+        (job_id,) = house.request((0, 190), now=timezone.now()).created
+        wait_until((tmp_path / "hung").exists, tmp_path)
+        os.kill(int((tmp_path / "hung").read_text()), signal.SIGKILL)
+        wait_until(lambda: progress(job_id).has_ended, tmp_path)
+    finished_once(job_id)
+    hit = BackfillShard.objects.get(range_start=0)
+    assert hit.attempts == 2
+    failure = AuditEvent.objects.get(action="backfill.shard.fail")
+    assert "SIGKILL" in failure.reason
+
+
+def test_a_whole_worker_killed_is_replaced_when_its_lease_expires(
+    house: House, tmp_path: Path
+) -> None:
+    times = {"SEAMLESS_LEASE_TTL_SECONDS": "2"}
+    with worker(tmp_path, "one", **times) as first:
+        (job_id,) = house.request((0, 190), now=timezone.now()).created
+        wait_until((tmp_path / "hung").exists, tmp_path)
+        kill_group(first)
+    assert not progress(job_id).has_ended
+    with worker(tmp_path, "two", **times):
+        wait_until(lambda: progress(job_id).has_ended, tmp_path)
+    finished_once(job_id)
+
+
+def test_an_emptied_redis_loses_no_shard(house: House, redis_client: redis.Redis, tmp_path: Path):
+    """The messages are gone; the reconciler finds the shards in the database."""
+    (tmp_path / "hung").touch()
+    (job_id,) = house.request((0, 190), now=timezone.now()).created
+    redis_client.flushdb()
+    BackfillShard.objects.update(queued_at=None)  # stands for the half minute of patience
+    with worker(tmp_path, "one"):
+        wait_until(lambda: progress(job_id).has_ended, tmp_path)
+    finished_once(job_id)
