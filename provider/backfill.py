@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -109,8 +111,19 @@ def _refuse_invalid(table: pa.Table, versions: Sequence[SchemaVersion]) -> None:
     kept = table.take(refused[:MAX_QUARANTINED_ROWS])
     found = _diagnostics(verdicts[0])
     frame = frame_of(versions[0].content.document)
-    rows = [QuarantinedRow(row=row, diagnostics=found) for row in write_rows(kept, frame)]
+    rows = [QuarantinedRow(row=_plain(row), diagnostics=found) for row in write_rows(kept, frame)]
     raise ShardRefused("schema_refused", diagnostics=found, quarantined=rows)
+
+
+def _plain(cell: Any) -> Any:
+    """A cell as JSON that any database stores: what JSON has no number for becomes its text."""
+    if isinstance(cell, dict):
+        return {name: _plain(value) for name, value in cell.items()}
+    if isinstance(cell, list):
+        return [_plain(value) for value in cell]
+    if isinstance(cell, Decimal) or (isinstance(cell, float) and not isfinite(cell)):
+        return str(cell)
+    return cell
 
 
 def _validator(version: SchemaVersion) -> FrameValidator:

@@ -6,6 +6,7 @@ from django.db import IntegrityError, transaction
 
 from provider.conformance import ConformanceReport, regression_digest
 from provider.models import StoredReport
+from registry.audit.events import recordable
 from registry.canonical import fingerprint
 from registry.errors import NotFound
 from registry.models import Node
@@ -35,7 +36,7 @@ def store_report(
                 node=node,
                 version_id=version_id,
                 digest=digest,
-                report=report.to_dict(),
+                report=recordable(report.to_dict()),
                 regression=regression_digest(report, last.report if last else None).to_dict(),
                 request_id=request_id,
                 created_at=now,

@@ -97,7 +97,7 @@ def _from_drf(request: HttpRequest | None, error: exceptions.APIException) -> Ht
         "Retry-After": getattr(error, "wait", None),
     }
     headers = {name: str(value) for name, value in given.items() if value is not None}
-    detail = error.detail
+    detail: Any = error.detail
     if isinstance(error, exceptions.NotAuthenticated):
         detail = "Sign in, or send a token: Authorization: Bearer <token>."
     extra = {} if isinstance(detail, str) else {"errors": detail}

@@ -24,9 +24,15 @@ class RequestContextMiddleware:
         request_id = given if _ACCEPTED.fullmatch(given) else uuid.uuid4().hex
         request.META[_REQUEST_ID] = request_id
         with structlog.contextvars.bound_contextvars(request_id=request_id):
-            response = self.get_response(request)
+            # No name of ours holds a NUL, and no database would take it.
+            hostile = "\0" in request.path or "%00" in request.META.get("QUERY_STRING", "")
+            response = _refuse_nul(request) if hostile else self.get_response(request)
         response["X-Request-ID"] = request_id
         return response
+
+
+def _refuse_nul(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("The address holds a NUL.\n", status=400, content_type="text/plain")
 
 
 def request_id_of(request: HttpRequest) -> str:

@@ -14,6 +14,7 @@ from coordinator.models import BackfillShard, Quarantine
 from coordinator.ports import JSONObject, QuarantinedRow
 from coordinator.services.shard_rows import SYSTEM, locked_shard, store_lease
 from registry.actors import Actor
+from registry.audit.events import recordable
 from registry.services.audit import record
 
 QUARANTINE_LIMIT = 1_000
@@ -64,7 +65,7 @@ def end_refused(
             lease,
             violation=code,
             last_error=error,
-            diagnostics=[dict(finding) for finding in diagnostics],
+            diagnostics=recordable(diagnostics),
             done_at=now,
         )
         keep_in_quarantine(shard_id=shard_id, epoch=epoch, rows=quarantined, now=now)
@@ -80,8 +81,8 @@ def keep_in_quarantine(
         Quarantine(
             shard_id=shard_id,
             epoch=epoch,
-            row=dict(kept.row),
-            diagnostics=[dict(finding) for finding in kept.diagnostics],
+            row=recordable(kept.row),
+            diagnostics=recordable(kept.diagnostics),
             created_at=now,
         )
         for kept in rows[:QUARANTINE_LIMIT]

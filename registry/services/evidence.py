@@ -8,6 +8,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import F
 
+from registry.audit.events import recordable
 from registry.models import CanaryTally, Consumer, Diagnostic, Mode, Node
 from registry.services.resolution import BoundVersion
 
@@ -72,7 +73,7 @@ def _diagnose(
         keyword=finding.keyword,
         defaults={
             "count": finding.count,
-            "samples": list(finding.samples)[:MAX_SAMPLES],
+            "samples": recordable(list(finding.samples)[:MAX_SAMPLES]),
             "first_seen_at": now,
             "last_seen_at": now,
         },

@@ -13,6 +13,7 @@ from django.db.models import F, Max
 
 from registry.actors import Actor
 from registry.admission import Admitted, admit
+from registry.audit.events import recordable
 from registry.compatibility import CompatibilityReport, check_compatibility
 from registry.errors import Conflict, NotAllowed, NotFound, Unprocessable
 from registry.frame import frame_of
@@ -100,7 +101,7 @@ def propose_schema(
             resolved_fingerprint=admitted.resolved_fingerprint,
             reason=reason,
             compatibility_report=_report(line, admitted),
-            lint=[asdict(finding) for finding in lint(admitted.document)],
+            lint=recordable([asdict(finding) for finding in lint(admitted.document)]),
             created_at=now,
         )
         entry.after = {"proposal": proposal.pk, "fingerprint": content.fingerprint}
@@ -212,7 +213,7 @@ def _refuse_new_frame(subject: Subject, admitted: Admitted) -> None:
 
 def _report(subject: Subject, admitted: Admitted) -> dict[str, Any]:
     versions = subject.versions.exclude(state=VersionState.RETIRED).select_related("content")
-    earlier = [version.content.document for version in versions.order_by("number")]
+    earlier = [version.content for version in versions.order_by("number")]
     level = subject.compatibility
     if not earlier or level == Compatibility.NONE:
         return {
@@ -222,8 +223,15 @@ def _report(subject: Subject, admitted: Admitted) -> dict[str, Any]:
             "reasons": [],
             "changes": [],
         }
-    report = check_compatibility(earlier, admitted.document, level)
-    return {"level": level, **report_as_json(report)}
+    texts = [admitted.canonical.decode(), *(content.canonical for content in earlier)]
+    report = check_compatibility(
+        [content.document for content in earlier],
+        admitted.document,
+        level,
+        references=stored_references("\n".join(texts)),
+    )
+    # A witness may hold a NUL, which PostgreSQL's jsonb does not take.
+    return recordable({"level": level, **report_as_json(report)})
 
 
 def report_as_json(report: CompatibilityReport) -> dict[str, Any]:

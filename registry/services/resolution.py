@@ -8,6 +8,7 @@ from django.db.models import F
 
 from registry.errors import NotFound
 from registry.models import BundleMember, Consumer, Mode, Node, ReleaseMember, SchemaVersion
+from registry.names import is_node_id
 from registry.services.proposals import latest_version
 from registry.services.references import stored_references
 
@@ -42,7 +43,8 @@ class Resolution:
 
 def readable_node(consumer: Consumer, node_id: str) -> Node:
     """The node, if its subject is in a subscribed bundle or it was granted by name; else 404."""
-    node = Node.objects.select_related("subject", "sla").filter(node_id=node_id).first()
+    found = Node.objects.select_related("subject", "sla").filter(node_id=node_id)
+    node = found.first() if is_node_id(node_id) else None
     if node is not None and _may_read(consumer, node):
         return node
     raise NotFound(f"There is no node {node_id!r} that {consumer} may read.")

@@ -17,7 +17,6 @@ from coordinator.ports import (
     ShardCancelled,
     ShardRefused,
     Staged,
-    set_shard_handler_factory,
 )
 from coordinator.services import publishing
 from coordinator.services.claiming import claim_shard, claimable_shards, renew_claim
@@ -368,9 +367,9 @@ def test_a_lease_lost_while_staging_discards_what_was_staged(house, handler):
     assert pointers() == []
 
 
-def test_without_a_handler_the_attempt_fails_and_says_what_to_do(house):
+def test_without_a_handler_the_attempt_fails_and_says_what_to_do(house, monkeypatch):
     house.request((0, 100))
-    set_shard_handler_factory(None)
+    monkeypatch.setattr("coordinator.ports._factory", None)
     run = run_shard(claim=claim())
     assert run.state == "failed"
     assert "INSTALLED_APPS" in run.error

@@ -163,10 +163,16 @@ def test_an_absurd_window_is_413_with_the_largest_that_fits(pricing: Reader) -> 
     assert (largest["end"] - largest["start"]) // DAY + 1 == 1_000_000
 
 
-@pytest.mark.parametrize("node_id", ["ohlc:us:2d", "a/b/../c", "x" * 300, "%00", "é"])
+@pytest.mark.parametrize("node_id", ["ohlc:us:2d", "a/b/../c", "x" * 300, "é"])
 def test_an_unknown_node_is_404(pricing: Reader, node_id: str) -> None:
     answer = pricing.get(f"/api/v1/nodes/{node_id}/data", start=FIRST, end=FIRST)
     assert (answer.status_code, code_of(answer)) == (404, "not_found")
+
+
+@pytest.mark.parametrize("path", ["nodes/a%00b/data", "nodes/x/data?start=%00"])
+def test_a_nul_in_the_address_is_400(pricing: Reader, path: str) -> None:
+    headers = {"Authorization": f"Bearer {pricing.token}"}
+    assert Client().get(f"/api/v1/{path}", headers=headers).status_code == 400
 
 
 def test_a_foreign_node_is_404_like_one_that_does_not_exist(world: World) -> None:

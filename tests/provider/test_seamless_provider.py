@@ -281,6 +281,25 @@ def test_x13_a_source_that_hangs_costs_the_backfill_budget(
         released.set()
 
 
+@pytest.mark.parametrize("cell", [float("nan"), float("-inf"), "a\0b"])
+def test_quarantine_holds_what_json_and_databases_do_not(
+    upstream: World, monkeypatch: pytest.MonkeyPatch, cell: object
+) -> None:
+    good = SampleSource.fetch
+
+    def drifted(self: SampleSource, *arguments: Any) -> pa.Table:
+        table = good(self, *arguments)
+        position = table.column_names.index("close")
+        return table.set_column(position, "close", pa.array([cell] * table.num_rows))
+
+    monkeypatch.setattr("provider.sources.sample.SampleSource.fetch", drifted)
+    upstream.write(bars(SESSIONS[:3]))
+    with pytest.raises(SchemaRefused):
+        fetch(upstream.reader())
+    shown = BackfillShard.objects.get().quarantine.first().row["close"]
+    assert shown in {"nan", "-inf", "a\ufffdb"}
+
+
 def test_rows_that_break_the_schema_go_to_quarantine_and_strict_is_refused(
     upstream: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
