@@ -14,7 +14,7 @@ help:  ## This list
 		while IFS='|' read -r name what; do printf '  make %-8s %s\n' "$$name" "$$what"; done
 	@echo
 	@echo '  PYTHON=python3.12   another interpreter        SEAMLESS_PORT=8001   another port (run)'
-	@echo '  HYPOTHESIS_PROFILE=long   5,000 examples a property (test)'
+	@echo '  HYPOTHESIS_PROFILE=long   10,000 examples a property (test)'
 
 demo: set-up  ## Set up, play the tour on the real stack, stop everything
 	@$(VENV)/python -m demo

@@ -26,7 +26,7 @@ from tests.servers import NO_POSTGRES
 settings.register_profile(
     "ci", max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
-settings.register_profile("long", settings.get_profile("ci"), max_examples=5000)
+settings.register_profile("long", settings.get_profile("ci"), max_examples=10_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 DATABASE_FIXTURES = {"db", "committed_db", "django_db_setup"}
