@@ -210,7 +210,8 @@ class Tour:
         self._new_program("ocean-app", "ocean")
         ocean = self.programs["ocean-app"]
         blocked = ocean.read(storage.SEA, *SEA_DUPLICATE, expect=409).json()
-        say(f"2017-03-21 afternoon:         409 {blocked['code']}, flags {blocked['flags']}")
+        flags = ", ".join(f"{flag} {count}" for flag, count in blocked["flags"].items())
+        say(f"2017-03-21 afternoon:         409 {blocked['code']}: {flags}")
         served = ocean.read(storage.SEA, *SEA_DUPLICATE, partial_ok="true")
         say(
             f"the same with partial_ok:     {served.status}, {_rows(served)} rows, "
