@@ -17,9 +17,15 @@ from pyarrow import types
 
 from coordinator.coverage import Bools, Int64s
 from coordinator.grid import Grid
-from provider.column_types import exact_type
+from provider.parts import (
+    MixedTypes,
+    Part,
+    all_times,
+    differing_columns,
+    join_parts,
+    take_rows,
+)
 from provider.timeline import Key, SeriesIndex, Times, outgoing, read_times
-from registry.errors import Conflict
 from registry.frame import Frame
 
 
@@ -31,21 +37,6 @@ class Piece:
     table: pa.Table
 
 
-class MixedTypes(Conflict):
-    """The rows do not fit into one table: `columns` have types that no type holds exactly."""
-
-    code = "mixed_types"
-    title = "Mixed types"
-
-    def __init__(self, columns: Sequence[str]) -> None:
-        super().__init__(
-            f"the column types differ between parts of the answer ({', '.join(columns)}) and no "
-            "type holds them all exactly; ask for JSON, NDJSON or CSV, or leave these columns out",
-            columns=list(columns),
-        )
-        self.columns = tuple(columns)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Marks:
     """Rows that something was noticed about: series number and epoch second (None: unknown)."""
@@ -55,20 +46,6 @@ class Marks:
 
     def __len__(self) -> int:
         return len(self.series)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Part:
-    """Rows of equal column types, ascending; `places` are their positions in the whole answer."""
-
-    table: pa.Table
-    series: Int64s
-    times: Times
-    places: Int64s
-
-    def time_of(self, row: int) -> int | None:
-        """The epoch second of a row, None where it cannot be read."""
-        return int(self.times.seconds[row]) if self.times.readable[row] else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,7 +73,7 @@ class Blended:
         joined: list[Part] = []
         for part in self.parts:
             for position, earlier in enumerate(joined):
-                if (both := _joined(earlier, part)) is not None:
+                if (both := join_parts(earlier, part)) is not None:
                     joined[position] = both
                     break
             else:
@@ -107,7 +84,7 @@ class Blended:
         """The answer as one table; raises MixedTypes where there is none that is exact."""
         parts = self.joined().parts
         if len(parts) > 1:
-            raise MixedTypes(_differing([part.table.schema for part in parts]))
+            raise MixedTypes(differing_columns([part.table.schema for part in parts]))
         return parts[0].table if parts else pa.table({})
 
     def select(self, columns: Collection[str]) -> "Blended":
@@ -131,7 +108,7 @@ class Blended:
 
     def _keep(self, chosen: Callable[[Part], Bools]) -> "Blended":
         return replace(
-            self, parts=[_taken(part, np.flatnonzero(chosen(part))) for part in self.parts]
+            self, parts=[take_rows(part, np.flatnonzero(chosen(part))) for part in self.parts]
         )
 
 
@@ -328,7 +305,7 @@ def _part(read: Sequence[_Read], members: Sequence[int], rows: _Rows, frame: Fra
     base[list(members)] = np.cumsum([0, *sizes[:-1]])
     places = np.flatnonzero(np.isin(rows.piece, members))
     chosen = base[rows.piece[places]] + rows.row[places]
-    times = _all_times([read[number].times for number in members]).take(chosen)
+    times = all_times([read[number].times for number in members]).take(chosen)
     series = np.concatenate([read[number].series for number in members])[chosen]
     table = _concatenated([read[number].table for number in members], frame.time)
     if not np.array_equal(chosen, np.arange(table.num_rows)):
@@ -365,15 +342,6 @@ def _unreadable(read: Sequence[_Read]) -> list[Part]:
     return parts
 
 
-def _all_times(times: Sequence[Times]) -> Times:
-    return Times(
-        np.concatenate([item.seconds for item in times]),
-        np.concatenate([item.nanos for item in times]),
-        np.concatenate([item.readable for item in times]),
-        np.concatenate([item.zoned for item in times]),
-    )
-
-
 def _joined_arrays(arrays: Sequence[np.ndarray], dtype: type[np.generic]) -> np.ndarray:
     return np.concatenate([np.empty(0, dtype), *arrays])
 
@@ -384,53 +352,5 @@ def _ranks(places: Sequence[Int64s]) -> list[Int64s]:
     return [np.searchsorted(everything, part) for part in places]
 
 
-def _taken(part: Part, rows: Int64s) -> Part:
-    return Part(part.table.take(rows), part.series[rows], part.times.take(rows), part.places[rows])
-
-
 def _named(table: pa.Table, columns: Collection[str]) -> list[str]:
     return [name for name in table.column_names if name in columns]
-
-
-# --- joining ------------------------------------------------------------------------------------
-
-
-def _joined(left: Part, right: Part) -> Part | None:
-    """Both parts in one, in answer order; None where no column types hold both exactly."""
-    schema = _exact_schema(left.table.schema, right.table.schema)
-    if schema is None:
-        return None
-    try:
-        tables = [part.table.select(schema.names).cast(schema) for part in (left, right)]
-    except pa.ArrowInvalid:  # a value that the wider type does not hold after all
-        return None
-    order = np.argsort(np.concatenate((left.places, right.places)), kind="stable")
-    both = Part(
-        pa.concat_tables(tables),
-        np.concatenate((left.series, right.series)),
-        _all_times((left.times, right.times)),
-        np.concatenate((left.places, right.places)),
-    )
-    return _taken(both, order)
-
-
-def _exact_schema(left: pa.Schema, right: pa.Schema) -> pa.Schema | None:
-    # An absent column is an absent property and a null cell is a null: not the same, not joined.
-    if len(left) != len(right) or set(left.names) != set(right.names):
-        return None
-    found = {name: exact_type(left.field(name).type, right.field(name).type) for name in left.names}
-    return None if None in found.values() else pa.schema(found)
-
-
-def _differing(schemas: Sequence[pa.Schema]) -> list[str]:
-    names = dict.fromkeys(name for schema in schemas for name in schema.names)
-    return [
-        name
-        for name in names
-        if any(
-            name not in schema.names
-            or name not in schemas[0].names
-            or exact_type(schemas[0].field(name).type, schema.field(name).type) is None
-            for schema in schemas[1:]
-        )
-    ]

@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import types
 
-from provider.blend import Blended, Part
+from provider.blend import Blended
+from provider.parts import Part
 from provider.timeline import one_array
 from registry.cells import Cell, Unit, json_text, refuse_unwritable, write_cells
 from registry.errors import SeamlessError
@@ -42,7 +43,7 @@ class UnknownFormat(SeamlessError):
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One way to write an answer. `write` raises `provider.blend.MixedTypes` where it must."""
+    """One way to write an answer. `write` raises `provider.parts.MixedTypes` where it must."""
 
     name: str
     content_type: str

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-from provider.blend import Blended, Part
+from provider.blend import Blended
 from provider.conformance.findings import MAX_SAMPLES, Finding, FindingClass, Sample, Sampler
+from provider.parts import Part
 from registry.columnar import compile_schema
 from registry.columnar.verdict import Violation
 

@@ -8,8 +8,9 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from coordinator.coverage import Bools
-from provider.blend import Blended, Part
+from provider.blend import Blended
 from provider.conformance.findings import MAX_SAMPLES, Finding, FindingClass, Sample, Sampler
+from provider.parts import Part
 
 Rows = Callable[[pa.ChunkedArray], Bools | None]
 

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coordinator.grid import Grid
-from provider.blend import MixedTypes, Piece, blend
+from provider.blend import Piece, blend
 from provider.column_types import exact_type
+from provider.parts import MixedTypes
 from registry.frame import Frame
 
 ONE = Frame(time="ts", unit="s")

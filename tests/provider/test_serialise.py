@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provider.blend import MixedTypes, Piece, blend
+from provider.blend import Piece, blend
+from provider.parts import MixedTypes
 from provider.serialise import FORMATS, UnknownFormat, serialise
 from registry.cells import UnwritableColumn, json_text, write_rows
 from registry.frame import Frame
