@@ -143,13 +143,21 @@ def _even_batches(table: Any) -> Iterator[Any]:
     size = 0
     for batch in table.to_batches(max_chunksize=_ROWS):
         if size + batch.num_rows > _ROWS:
-            yield _joined(run)
+            yield from _joined(run)
             run, size = [], 0
         run.append(batch)
         size += batch.num_rows
     if size:
-        yield _joined(run)
+        yield from _joined(run)
 
 
-def _joined(run: list[Any]) -> Any:
-    return run[0] if len(run) == 1 else pa.concat_batches(run)
+def _joined(run: list[Any]) -> list[Any]:
+    """The batches as one; as they are where Arrow cannot join them (nested dictionaries that hold
+    nulls, lists of nothing but nulls).
+    """
+    if len(run) == 1:
+        return run
+    try:
+        return [pa.concat_batches(run)]
+    except pa.ArrowException:
+        return run

@@ -99,3 +99,19 @@ def test_a_pandas_frame_is_taken_at_the_edge() -> None:
 def test_a_record_batch_is_taken_as_it_is() -> None:
     batch = pa.record_batch({"close": [1.0, -1.0]})
     assert compile_schema(PRICES).check(batch).row_valid.tolist() == [True, False]
+
+
+@pytest.mark.parametrize("failure", [pa.ArrowInvalid, pa.lib.ArrowIndexError])
+def test_chunks_that_arrow_cannot_join_are_judged_one_by_one(
+    failure: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Drawn tables met both: nested dictionaries that hold nulls, and lists of only nulls."""
+
+    def refuse(*_: object) -> None:
+        raise failure("cannot be joined")
+
+    monkeypatch.setattr(validator.pa, "concat_batches", refuse)
+    table = pa.table({"close": pa.chunked_array([[1.0, -1.0], [2.0, -2.0, 3.0]])})
+    verdict = compile_schema(PRICES).check(table)
+    assert verdict.row_valid.tolist() == [True, False, True, False, True]
+    assert [sample.row for sample in verdict.violations[0].samples] == [1, 3]
