@@ -17,6 +17,7 @@ from coordinator.ports import (
     ShardTask,
     Staged,
 )
+from coordinator.services.failing import QUARANTINE_LIMIT
 from provider.models import Segment
 from provider.stores import parquet
 from provider.stores.opening import open_store, source_of
@@ -27,8 +28,6 @@ from registry.frame import frame_of
 from registry.models import Mode, Node, SchemaVersion
 from registry.services.references import stored_references
 
-MAX_QUARANTINED_ROWS = 1_000
-
 
 class NoSource(Conflict):
     code = "no_source"
@@ -37,10 +36,11 @@ class NoSource(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class StagedSegment:
-    """What `publish` needs to write the pointer."""
+    """What `publish` needs to write the pointer, and `discard` to remove the file."""
 
     task: ShardTask
     epoch: int
+    store: parquet.ParquetStore
     file: parquet.Staged
 
 
@@ -64,11 +64,12 @@ class NodeShardHandler:
         versions = _judging_versions(shard.bound_version_id)
         _refuse_invalid(table, versions)
         bound = frame_of(versions[0].content.document)
-        file = open_store(self._node, bound).stage(table, shard.shard_id, epoch)
+        store = open_store(self._node, bound)
+        file = store.stage(table, shard.shard_id, epoch)
         return Staged(
             n_rows=file.rows,
             checksum=file.checksum,
-            payload=StagedSegment(task=shard, epoch=epoch, file=file),
+            payload=StagedSegment(task=shard, epoch=epoch, store=store, file=file),
         )
 
     def publish(self, staged: Staged, connection: Any) -> None:
@@ -86,7 +87,7 @@ class NodeShardHandler:
 
     def discard(self, staged: Staged) -> None:
         segment: StagedSegment = staged.payload
-        segment.file.path.unlink(missing_ok=True)
+        segment.store.discard(segment.file)
 
 
 def _judging_versions(bound_version_id: int) -> Sequence[SchemaVersion]:
@@ -108,7 +109,7 @@ def _refuse_invalid(table: pa.Table, versions: Sequence[SchemaVersion]) -> None:
     if accepted.all():
         return
     refused = np.flatnonzero(~accepted)
-    kept = table.take(refused[:MAX_QUARANTINED_ROWS])
+    kept = table.take(refused[:QUARANTINE_LIMIT])
     found = _diagnostics(verdicts[0])
     frame = frame_of(versions[0].content.document)
     rows = [QuarantinedRow(row=_plain(row), diagnostics=found) for row in write_rows(kept, frame)]

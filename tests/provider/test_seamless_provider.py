@@ -10,11 +10,13 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from coordinator.coverage import CoverageRange
+from coordinator.coverage import CoverageRange, Window
 from coordinator.models import BackfillJob, BackfillShard
+from coordinator.ports import CancelSignal, ShardTask
+from provider.backfill import NodeShardHandler
 from provider.conformance import ConformancePipelineError, SchemaRefused
 from provider.models import Segment
-from provider.seamless import NoData, ReadAnswer, SeamlessDataProvider
+from provider.seamless import NoData, ReadAnswer, SeamlessDataProvider, committed_segments
 from provider.sla import SeamlessSLAExceeded
 from provider.sources.sample import SampleSource
 from registry.errors import NotFound
@@ -322,3 +324,18 @@ def test_rows_that_break_the_schema_go_to_quarantine_and_strict_is_refused(
     assert not Segment.objects.exists()
     other = fetch(upstream.reader("research", rollout="canary"), partial_ok=True)
     assert other.coverage == 0.5  # any other read sees the gap
+
+
+def test_what_is_staged_is_read_by_nobody_and_discarded_without_a_trace(upstream: World) -> None:
+    handler = NodeShardHandler(upstream.node)
+    span = CoverageRange(FIRST, LAST)
+    bound = upstream.node.subject.versions.get()
+    task = ShardTask(1, 1, NODE, upstream.node.interval, span, bound.pk)
+    table = handler.fetch(span, time.monotonic() + 60, CancelSignal())
+    staged = handler.stage(table, task, epoch=1)
+    files = upstream.folder / "segments"
+    assert [path.name for path in files.glob("*.parquet")] == ["1.1.parquet"]
+    assert committed_segments(upstream.node, Window(FIRST, LAST, upstream.node.interval)) == []
+    for _ in range(2):
+        handler.discard(staged)
+    assert list(files.iterdir()) == []
