@@ -1,5 +1,6 @@
 """Typed readers of environment variables: a bad value stops the start-up and names itself."""
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -55,6 +56,18 @@ def read_flag(name: str, default: bool) -> bool:
 def read_list(name: str, default: list[str]) -> list[str]:
     text = os.environ.get(name, "")
     return [item.strip() for item in text.split(",") if item.strip()] if text else default
+
+
+def read_addresses(name: str) -> Mapping[str, str]:
+    """A JSON object of names and addresses: `{"warehouse": "postgresql://…"}`. Not echoed."""
+    wrong = f'{name} must be a JSON object of names and addresses: {{"name": "postgresql://…"}}'
+    try:
+        found = json.loads(os.environ.get(name, "") or "{}")
+    except ValueError:
+        raise ImproperlyConfigured(wrong) from None
+    if not isinstance(found, dict) or not all(isinstance(item, str) for item in found.values()):
+        raise ImproperlyConfigured(wrong)
+    return found
 
 
 def read_database(name: str, default: str) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from config.environment import (
     celery_broker,
+    read_addresses,
     read_database,
     read_flag,
     read_float,
@@ -25,6 +26,8 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 SEAMLESS_VAR = Path(read_text("SEAMLESS_VAR", str(BASE_DIR / "var"))).absolute()
 (SEAMLESS_VAR / "static").mkdir(parents=True, exist_ok=True)
 SEAMLESS_BARS_DIR = Path(read_text("SEAMLESS_BARS_DIR", str(SEAMLESS_VAR / "bars")))
+# Databases that hold bars, by the name that a node's store settings use.
+SEAMLESS_STORE_DATABASES = read_addresses("SEAMLESS_STORE_DATABASES")
 SEAMLESS_CHECKPOINT_DIR = Path(
     read_text("SEAMLESS_CHECKPOINT_DIR", str(SEAMLESS_VAR / "checkpoints"))
 )

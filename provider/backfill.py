@@ -19,8 +19,9 @@ from coordinator.ports import (
 )
 from coordinator.services.failing import QUARANTINE_LIMIT
 from provider.models import Segment
-from provider.stores import parquet
 from provider.stores.opening import open_store, source_of
+from provider.stores.protocol import Staged as StagedBars
+from provider.stores.protocol import Store
 from registry.cells import write_rows
 from registry.columnar import FrameValidator, FrameVerdict, compile_schema
 from registry.errors import Conflict
@@ -40,8 +41,8 @@ class StagedSegment:
 
     task: ShardTask
     epoch: int
-    store: parquet.ParquetStore
-    file: parquet.Staged
+    store: Store
+    file: StagedBars
 
 
 class NodeShardHandler:
@@ -87,7 +88,7 @@ class NodeShardHandler:
 
     def discard(self, staged: Staged) -> None:
         segment: StagedSegment = staged.payload
-        segment.store.discard(segment.file)
+        segment.store.discard(segment.file.name)
 
 
 def _judging_versions(bound_version_id: int) -> Sequence[SchemaVersion]:

@@ -1,12 +1,24 @@
 """From a node's settings to its store and its source."""
 
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any
+
 from django.conf import settings
 
 from provider.sources import Source, open_source
 from provider.stores.parquet import ParquetStore
+from provider.stores.postgres import PostgresStore
+from provider.stores.protocol import Store
 from registry.errors import InvalidInput
 from registry.frame import Frame
 from registry.models import Node
+
+ENTRY_POINTS = "seamless.stores"
+
+# (settings of the store without its type, node id, frame) -> the store; ValueError names the fault.
+StoreFactory = Callable[[Mapping[str, Any], str, Frame], Store]
 
 
 class UnknownStore(InvalidInput):
@@ -14,14 +26,62 @@ class UnknownStore(InvalidInput):
     title = "Unknown store"
 
 
-def open_store(node: Node, frame: Frame) -> ParquetStore:
-    """The store that the node's settings name; `frame` says which column is its time."""
+class WrongStoreSettings(InvalidInput):
+    code = "wrong_store_settings"
+    title = "Wrong store settings"
+
+
+def open_store(node: Node, frame: Frame) -> Store:
+    """The store that the node's settings name; `frame` says which column is its time.
+
+    Raises UnknownStore and WrongStoreSettings.
+    """
     kind = node.store.get("type")
-    if kind != "parquet":
-        raise UnknownStore(f"{node.node_id} has store type {kind!r}; this build knows 'parquet'.")
-    return ParquetStore(settings.SEAMLESS_BARS_DIR, node.node_id, time=frame.time, unit=frame.unit)
+    factory = store_types().get(kind) if isinstance(kind, str) else None
+    if factory is None:
+        known = ", ".join(sorted(store_types()))
+        raise UnknownStore(f"{node.node_id} has the store type {kind!r}; there are {known}.")
+    rest = {name: value for name, value in node.store.items() if name != "type"}
+    try:
+        return factory(rest, node.node_id, frame)
+    except ValueError as error:
+        raise WrongStoreSettings(f"The store of {node.node_id}: {error}.") from None
 
 
 def source_of(node: Node) -> Source | None:
     """What a backfill of the node fetches from; None where the node has no source."""
     return open_source(node.source) if node.source else None
+
+
+@cache
+def store_types() -> Mapping[str, StoreFactory]:
+    """Ours, and those that installed packages register under `seamless.stores`."""
+    others = {point.name: point.load() for point in entry_points(group=ENTRY_POINTS)}
+    return others | {"parquet": _parquet, "postgresql": _postgresql}
+
+
+def _parquet(options: Mapping[str, Any], node_id: str, frame: Frame) -> Store:
+    _know(options, ())
+    return ParquetStore(settings.SEAMLESS_BARS_DIR, node_id, time=frame.time, unit=frame.unit)
+
+
+def _postgresql(options: Mapping[str, Any], node_id: str, frame: Frame) -> Store:
+    """`database` is a name: its address, with a password perhaps, is the operator's to know."""
+    _know(options, ("database", "table"))
+    database, table = options.get("database"), options.get("table")
+    url = settings.SEAMLESS_STORE_DATABASES.get(str(database))
+    if url is None:
+        known = ", ".join(sorted(settings.SEAMLESS_STORE_DATABASES)) or "none yet"
+        raise ValueError(
+            f"the database {database!r} is not one that SEAMLESS_STORE_DATABASES names ({known})"
+        )
+    if not isinstance(table, str):
+        raise ValueError("`table` is a table's name, with its schema where it has one")
+    return PostgresStore(url, table, time=frame.time, unit=frame.unit)
+
+
+def _know(options: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    if unknown := sorted(set(options) - set(known)):
+        raise ValueError(
+            f"{unknown[0]!r} is no setting of it; there are {', '.join(known) or 'none'}"
+        )

@@ -23,8 +23,9 @@ import pyarrow.parquet as pq
 from pyarrow import types
 
 from provider.blend import Piece
-from provider.timeline import NANOS, read_times
-from registry.errors import Conflict, Unavailable
+from provider.stores.protocol import SegmentExists, StoreUnreadable
+from provider.stores.ranges import rows_in_range
+from provider.timeline import NANOS
 
 SEGMENTS = "segments"
 _SEGMENT_NAME = re.compile(r"[A-Za-z0-9_%~-]{1,150}\.[0-9]{1,20}\.parquet", re.ASCII)
@@ -32,11 +33,8 @@ _LONGEST_NAME = 200
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": NANOS}
 
 
-class UnreadableFile(Unavailable):
+class UnreadableFile(StoreUnreadable):
     """A data file that is half-written, damaged, gone or no Parquet at all."""
-
-    code = "store_unreadable"
-    title = "Storage unreadable"
 
     def __init__(self, file: str, reason: object) -> None:
         super().__init__(
@@ -45,18 +43,6 @@ class UnreadableFile(Unavailable):
             file=file,
         )
         self.file = file
-
-
-class SegmentExists(Conflict):
-    """Another segment of this shard and epoch was staged already; segments never change."""
-
-    code = "segment_exists"
-    title = "Segment exists"
-
-    def __init__(self, name: str) -> None:
-        super().__init__(
-            f"the segment {name!r} exists with other rows; stage under a new epoch", segment=name
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +98,11 @@ class ParquetStore:
         committed: Sequence[str],
         *,
         columns: Collection[str] | None = None,
+        seconds: float | None = None,
     ) -> list[Piece]:
-        """The rows in the closed [start, end] epoch seconds, one piece per file that has any.
+        """One piece per file that has rows in the range; a read of files is never stopped.
 
-        `committed` names the segments that are published, in precedence order, later overriding
-        earlier. Rows whose time cannot be read belong to every range. `columns` limits what is
-        read to those that a file has. Raises UnreadableFile.
+        Raises UnreadableFile.
         """
         paths = [self._segment_path(name) for name in committed] + self._files()
         pieces = (
@@ -126,10 +111,6 @@ class ParquetStore:
         return [piece for piece in pieces if piece.table.num_rows]
 
     def stage(self, table: pa.Table, shard_id: int | str, epoch: int) -> Staged:
-        """Write a segment, durably and whole, where no reader looks until it is committed.
-
-        Staging the same rows again is allowed. Raises SegmentExists where the name is taken.
-        """
         name = f"{directory_name(str(shard_id)).replace('.', '%2E')}.{epoch}.parquet"
         target = self._segment_path(name)
         self._segments.mkdir(parents=True, exist_ok=True)
@@ -144,16 +125,10 @@ class ParquetStore:
             temporary.unlink(missing_ok=True)
         return Staged(target, checksum, table.num_rows)
 
-    def discard(self, staged: Staged) -> None:
-        """Remove a segment that will never be committed; one that is gone already is fine."""
-        self._segment_path(staged.name).unlink(missing_ok=True)
+    def discard(self, name: str) -> None:
+        self._segment_path(name).unlink(missing_ok=True)
 
     def sweep(self, committed: Collection[str], *, before: float) -> list[str]:
-        """Remove what was left behind: segments not committed and last written before `before`.
-
-        `before` is in epoch seconds: leave time for what is staged but not yet published. Returns
-        the names that were removed.
-        """
         removed = []
         for path in sorted(self._segments.glob("*")):
             if path.name not in committed and path.stat().st_mtime < before:
@@ -178,16 +153,17 @@ class ParquetStore:
         try:
             schema = pq.read_schema(path)
             wanted = [name for name in schema.names if columns is None or name in columns]
-            if self._time not in schema.names:
+            time = self._time
+            if time is None or time not in schema.names:
                 return _load(path, wanted)
-            wanted_and_time = list(dict.fromkeys([*wanted, self._time]))
-            pushed_down = self._condition(schema.field(self._time).type, start, end)
+            wanted_and_time = list(dict.fromkeys([*wanted, time]))
+            pushed_down = self._condition(schema.field(time).type, start, end)
             table = _load(path, wanted_and_time, pushed_down)
         except (OSError, pa.ArrowException) as error:
             reason = str(error).replace(str(self.directory), "").splitlines()[:1]
             raise UnreadableFile(self._label(path), "".join(reason)) from error
         if pushed_down is None:
-            table = self._in_range(table, start, end)
+            table = rows_in_range(table, time, self._unit, start, end)
         return table.select(wanted)
 
     def _condition(self, kind: pa.DataType, start: int, end: int) -> pc.Expression | None:
@@ -203,12 +179,6 @@ class ParquetStore:
         if first > last:
             return time.is_null()
         return time.is_null() | ((time >= pa.scalar(first, kind)) & (time <= pa.scalar(last, kind)))
-
-    def _in_range(self, table: pa.Table, start: int, end: int) -> pa.Table:
-        times = read_times(table.column(self._time), self._unit)
-        not_past = (times.seconds < end) | ((times.seconds == end) & (times.nanos == 0))
-        kept = ~times.readable | ((times.seconds >= start) & not_past)
-        return table if kept.all() else table.take(np.flatnonzero(kept))
 
 
 def _load(path: Path, columns: list[str], condition: pc.Expression | None = None) -> pa.Table:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provider.stores.parquet import ParquetStore, SegmentExists, UnreadableFile, directory_name
+from provider.stores.parquet import ParquetStore, UnreadableFile, directory_name
+from provider.stores.protocol import SegmentExists
 
 
 @pytest.fixture
@@ -181,8 +182,8 @@ def test_a_failed_stage_leaves_nothing_behind(store, monkeypatch):
 
 def test_discarding_twice_is_fine(store):
     staged = store.stage(bars(0), 1, 1)
-    store.discard(staged)
-    store.discard(staged)
+    store.discard(staged.name)
+    store.discard(staged.name)
     assert not staged.path.exists()
 
 
