@@ -10,7 +10,6 @@ import hashlib
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import adbc_driver_manager
@@ -21,12 +20,11 @@ from psycopg import sql
 
 from provider.blend import Piece
 from provider.stores.connections import connections_to
-from provider.stores.postgres_partitions import month_partitions
-from provider.stores.postgres_types import Column, as_read, as_stored, column_type
+from provider.stores.postgres_tables import SEGMENT, SegmentTables, StagedRows, rows_of, run
+from provider.stores.postgres_types import Column, as_read
 from provider.stores.protocol import SegmentExists, StoreUnreadable
 from provider.stores.ranges import rows_in_range
 
-SEGMENT = "seamless_segment"
 _WITHOUT_ZONE = "timezone('UTC', to_timestamp({}))"
 _ALL = sql.SQL("true")
 STATEMENT_SECONDS = 60.0
@@ -36,13 +34,6 @@ _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 # The first and the last second that PostgreSQL's timestamps hold.
 _FIRST_SECOND, _LAST_SECOND = -210_866_803_200, 9_224_318_015_999
-
-
-@dataclass(frozen=True, slots=True)
-class StagedRows:
-    name: str
-    checksum: str
-    rows: int
 
 
 class PostgresStore:
@@ -58,7 +49,8 @@ class PostgresStore:
         if found is None:
             raise ValueError(f"{table!r} is not a table: use letters, digits and _, or schema.name")
         self._connections = connections_to(url)
-        self._schema, self._name = found.groups()
+        schema, name = found.groups()
+        self._tables = SegmentTables(schema, name, time, unit)
         self._time = time
         self._unit = unit
 
@@ -75,10 +67,10 @@ class PostgresStore:
             _check_segment_name(name)
         with self._cursor(seconds) as cursor:
             pieces = self._segment_pieces(cursor, start, end, committed, columns)
-            found = self._columns(cursor, self._name)
+            found = self._tables.columns(cursor, self._tables.name)
             if found:
-                table = self._select(cursor, self._name, found, start, end, columns, _ALL)
-                pieces.append(Piece(self._name, table))
+                table = self._select(cursor, self._tables.name, found, start, end, columns, _ALL)
+                pieces.append(Piece(self._tables.name, table))
         return [piece for piece in pieces if piece.table.num_rows]
 
     def stage(self, table: pa.Table, shard_id: int | str, epoch: int) -> StagedRows:
@@ -86,13 +78,13 @@ class PostgresStore:
         _check_segment_name(name)
         with self._cursor(None) as cursor:
             # One stage of this table at a time: what is created below is then created once.
-            lock = sql.SQL("SELECT pg_advisory_xact_lock(hashtext({}))").format(self._name)
-            _run(cursor, lock)
-            rows = self._fitted(cursor, table)
+            lock = sql.SQL("SELECT pg_advisory_xact_lock(hashtext({}))").format(self._tables.name)
+            run(cursor, lock)
+            rows = self._tables.fit(cursor, table)
             staged = StagedRows(name, _checksum(rows), rows.num_rows)
-            earlier = self._listed(cursor, [name]).get(name)
+            earlier = self._tables.listed(cursor, [name]).get(name)
             if earlier is None:
-                self._write(cursor, staged, rows)
+                self._tables.write(cursor, staged, rows, table.column_names)
             elif earlier.checksum != staged.checksum:
                 raise SegmentExists(name)
             cursor.connection.commit()
@@ -101,20 +93,20 @@ class PostgresStore:
     def discard(self, name: str) -> None:
         _check_segment_name(name)
         with self._cursor(None) as cursor:
-            if self._columns(cursor, self._list_name):
-                self._delete(cursor, [name])
+            if self._tables.columns(cursor, self._tables.list):
+                self._tables.delete(cursor, [name])
                 cursor.connection.commit()
 
     def sweep(self, committed: Collection[str], *, before: float) -> list[str]:
         with self._cursor(None) as cursor:
-            if not self._columns(cursor, self._list_name):
+            if not self._tables.columns(cursor, self._tables.list):
                 return []
             old = sql.SQL("SELECT name FROM {} WHERE staged_at < to_timestamp({})").format(
-                self._table(self._list_name), before
+                self._tables.address(self._tables.list), before
             )
-            found = [name for (name,) in _rows(cursor, old)]
+            found = [name for (name,) in rows_of(cursor, old)]
             removed = sorted(set(found) - set(committed))
-            self._delete(cursor, removed)
+            self._tables.delete(cursor, removed)
             cursor.connection.commit()
         return removed
 
@@ -130,19 +122,19 @@ class PostgresStore:
     ) -> list[Piece]:
         if not committed:
             return []
-        listed = self._listed(cursor, committed)
+        listed = self._tables.listed(cursor, committed)
         if gone := sorted(set(committed) - set(listed)):
             raise StoreUnreadable(
-                f"the segment {gone[0]!r} is committed and not in {self._segments_name}; "
+                f"the segment {gone[0]!r} is committed and not in {self._tables.segments}; "
                 "restore the table, or reprocess the range",
                 segment=gone[0],
             )
-        found = self._columns(cursor, self._segments_name)
+        found = self._tables.columns(cursor, self._tables.segments)
         wanted = None if columns is None else {*columns, SEGMENT}
         chosen = sql.SQL("{} = ANY({})").format(sql.Identifier(SEGMENT), list(committed))
-        table = self._select(cursor, self._segments_name, found, start, end, wanted, chosen)
+        table = self._select(cursor, self._tables.segments, found, start, end, wanted, chosen)
         return [
-            Piece(f"segments/{name}", _rows_of_segment(table, name, listed[name].columns))
+            Piece(f"segments/{name}", _rows_of_segment(table, name, listed[name].columns, columns))
             for name in committed
         ]
 
@@ -165,12 +157,12 @@ class PostgresStore:
         read = list(dict.fromkeys([*wanted, *by_hand]))
         query = sql.SQL("SELECT {} FROM {} WHERE {} AND {}{}").format(
             sql.SQL(", ").join(found[name].expression for name in read),
-            self._table(table),
+            self._tables.address(table),
             chosen,
             pushed_down or _ALL,
             self._order(cursor, table, found),
         )
-        _run(cursor, query)
+        run(cursor, query)
         answer = cursor.fetch_arrow_table()
         arrays = [as_read(found[name], answer.column(name)) for name in read]
         rows = pa.table(dict(zip(read, arrays, strict=True))) if read else answer
@@ -183,9 +175,9 @@ class PostgresStore:
     ) -> sql.Composable:
         """By time, and rows of one time always the same way: a table by itself has no order."""
         kind = sql.SQL("SELECT relkind::text FROM pg_class WHERE oid = to_regclass({})").format(
-            self._table(table).as_string(None)
+            self._tables.address(table).as_string(None)
         )
-        ((relkind,),) = _rows(cursor, kind)
+        ((relkind,),) = rows_of(cursor, kind)
         by = [sql.Identifier(self._time)] if self._time is not None and self._time in found else []
         places = [sql.SQL("tableoid"), sql.SQL("ctid")] if relkind in ("r", "p") else []
         both = [*by, *places]
@@ -222,173 +214,31 @@ class PostgresStore:
             return sql.SQL("{} IS NULL").format(time)
         return sql.SQL("({0} IS NULL OR {0} BETWEEN {1} AND {2})").format(time, *bounds)
 
-    # --- writing ----------------------------------------------------------------------------------
-
-    def _fitted(self, cursor: postgres.Cursor, table: pa.Table) -> pa.Table:
-        """The rows in the types of the segments' table, which is made or widened to hold them."""
-        others = self._columns(cursor, self._name)
-        if not self._columns(cursor, self._segments_name):
-            self._create(cursor, table, others)
-        held = self._columns(cursor, self._segments_name)
-        for field in table.schema:
-            if field.name not in held and field.type != pa.null():
-                add = sql.SQL("ALTER TABLE {} ADD COLUMN {} {}").format(
-                    self._table(self._segments_name),
-                    sql.Identifier(field.name),
-                    _declared(field, others),
-                )
-                _run(cursor, add)
-        held = self._columns(cursor, self._segments_name)
-        _run(cursor, sql.SQL("SELECT * FROM {} LIMIT 0").format(self._table(self._segments_name)))
-        empty = cursor.fetch_arrow_table()
-        return pa.table(
-            {
-                name: as_stored(held[name], table.column(name), _arrow_type(held[name], empty))
-                for name in table.column_names
-                if name in held
-            }
-        )
-
-    def _create(
-        self, cursor: postgres.Cursor, table: pa.Table, others: Mapping[str, Column]
-    ) -> None:
-        if self._time not in table.column_names:
-            raise StoreUnreadable(
-                f"the rows have no column {self._time!r}, by which this store orders them",
-                column=self._time,
-            )
-        columns = sql.SQL(", ").join(
-            sql.SQL("{} {}").format(sql.Identifier(field.name), _declared(field, others))
-            for field in table.schema
-            if field.type != pa.null()
-        )
-        names = {
-            "segments": self._table(self._segments_name),
-            "rest": self._table(f"{self._segments_name}_rest"),
-            "list": self._table(self._list_name),
-            "segment": sql.Identifier(SEGMENT),
-            "time": sql.Identifier(self._time or ""),
-            "columns": columns,
-        }
-        for statement in _CREATE:
-            _run(cursor, sql.SQL(statement).format(**names))
-
-    def _write(self, cursor: postgres.Cursor, staged: StagedRows, rows: pa.Table) -> None:
-        self._make_partitions(cursor, rows)
-        named = rows.append_column(SEGMENT, pa.array([staged.name] * rows.num_rows, pa.string()))
-        cursor.adbc_ingest(
-            self._segments_name, named, mode="append", db_schema_name=self._schema or None
-        )
-        listed = sql.SQL(
-            "INSERT INTO {} (name, columns, checksum, row_count) VALUES ({}, {}::text[], {}, {})"
-        ).format(
-            self._table(self._list_name),
-            staged.name,
-            rows.column_names,
-            staged.checksum,
-            staged.rows,
-        )
-        _run(cursor, listed)
-
-    def _make_partitions(self, cursor: postgres.Cursor, rows: pa.Table) -> None:
-        assert self._time is not None
-        for suffix, lower, upper in month_partitions(rows.column(self._time), self._unit):
-            _run(
-                cursor,
-                sql.SQL(
-                    "CREATE TABLE IF NOT EXISTS {} PARTITION OF {} FOR VALUES FROM ({}) TO ({})"
-                ).format(
-                    self._table(f"{self._segments_name}_{suffix}"),
-                    self._table(self._segments_name),
-                    lower,
-                    upper,
-                ),
-            )
-
-    def _delete(self, cursor: postgres.Cursor, names: Sequence[str]) -> None:
-        if not names:
-            return
-        for table, column in ((self._segments_name, SEGMENT), (self._list_name, "name")):
-            _run(
-                cursor,
-                sql.SQL("DELETE FROM {} WHERE {} = ANY({})").format(
-                    self._table(table), sql.Identifier(column), list(names)
-                ),
-            )
-
-    # --- the catalogue ----------------------------------------------------------------------------
-
-    @property
-    def _segments_name(self) -> str:
-        return f"{self._name}__segments"
-
-    @property
-    def _list_name(self) -> str:
-        return f"{self._name}__segment_list"
-
-    def _table(self, name: str) -> sql.Identifier:
-        return sql.Identifier(name) if self._schema is None else sql.Identifier(self._schema, name)
-
-    def _columns(self, cursor: postgres.Cursor, table: str) -> dict[str, Column]:
-        """The columns of a table by name; none where there is no such table."""
-        query = sql.SQL(
-            "SELECT attname::text, typname::text, atttypmod::int4, typtype::text"
-            " FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid"
-            " WHERE attrelid = to_regclass({}) AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
-        ).format(self._table(table).as_string(None))
-        return {row[0]: Column(*row) for row in _rows(cursor, query)}
-
-    def _listed(self, cursor: postgres.Cursor, names: Sequence[str]) -> dict[str, "_Listed"]:
-        if not self._columns(cursor, self._list_name):
-            return {}
-        query = sql.SQL("SELECT name, checksum, columns FROM {} WHERE name = ANY({})").format(
-            self._table(self._list_name), list(names)
-        )
-        return {name: _Listed(*rest) for name, *rest in _rows(cursor, query)}
-
     @contextmanager
     def _cursor(self, seconds: float | None) -> Iterator[postgres.Cursor]:
         """A cursor in a transaction of its own; what goes wrong is told without the address."""
         limit = STATEMENT_SECONDS if seconds is None else min(seconds, STATEMENT_SECONDS)
         try:
             with self._connections.borrowed() as connection, connection.cursor() as cursor:
-                _run(cursor, sql.SQL("SET LOCAL statement_timeout = {}").format(int(limit * 1000)))
+                run(cursor, sql.SQL("SET LOCAL statement_timeout = {}").format(int(limit * 1000)))
                 yield cursor
         except adbc_driver_manager.Error as error:
             raise StoreUnreadable(
-                f"the table {self._name!r} cannot be used: {_reason(error)}", table=self._name
+                f"the table {self._tables.name!r} cannot be used: {_reason(error)}",
+                table=self._tables.name,
             ) from error
 
 
-@dataclass(frozen=True, slots=True)
-class _Listed:
-    checksum: str
-    columns: list[str]
-
-
-_CREATE = (
-    "CREATE TABLE {segments} ({segment} text NOT NULL, {columns}) PARTITION BY RANGE ({time})",
-    "CREATE TABLE {rest} PARTITION OF {segments} DEFAULT",
-    "CREATE INDEX ON {segments} ({segment}, {time})",
-    "CREATE TABLE {list} (name text PRIMARY KEY, columns text[] NOT NULL, checksum text NOT NULL,"
-    " row_count bigint NOT NULL, staged_at timestamptz NOT NULL DEFAULT clock_timestamp())",
-)
-
-
-def _declared(field: pa.Field, others: Mapping[str, Column]) -> sql.SQL:
-    """The type of a new column: as in the table of others where it has one, else by its values."""
-    other = others.get(field.name)
-    return sql.SQL(column_type(field.name, field.type) if other is None else other.declaration)
-
-
-def _arrow_type(column: Column, empty: pa.Table) -> pa.DataType:
-    return as_read(column, empty.column(column.name)).type
-
-
-def _rows_of_segment(table: pa.Table, name: str, columns: Sequence[str]) -> pa.Table:
+def _rows_of_segment(
+    table: pa.Table, name: str, had: Sequence[str], columns: Collection[str] | None
+) -> pa.Table:
+    """The segment's rows with the columns that it had, also one that never held a value."""
     rows = table.filter(pc.equal(table.column(SEGMENT), name))
-    kept = [column for column in rows.column_names if column in columns]
-    return rows.select(kept)
+    wanted = [column for column in had if columns is None or column in columns]
+    for column in wanted:
+        if column not in rows.column_names:
+            rows = rows.append_column(column, pa.nulls(rows.num_rows))
+    return rows.select(wanted)
 
 
 def _checksum(rows: pa.Table) -> str:
@@ -426,15 +276,6 @@ def _safe(shard_id: str) -> str:
         one if re.fullmatch(r"[A-Za-z0-9_-]", one, re.ASCII) else f"%{one.encode().hex()}"
         for one in shard_id
     )
-
-
-def _run(cursor: postgres.Cursor, query: sql.Composable) -> None:
-    cursor.execute(query.as_string(None))
-
-
-def _rows(cursor: postgres.Cursor, query: sql.Composable) -> list[tuple[Any, ...]]:
-    _run(cursor, query)
-    return list(cursor.fetchall())
 
 
 def _reason(error: adbc_driver_manager.Error) -> str:

@@ -152,9 +152,16 @@ class StoreSuite:
     def test_a_column_that_a_segment_has_not_is_absent_and_not_null(self, store: Store) -> None:
         old = store.stage(bars(0), 1, 1)
         new = store.stage(bars(10).append_column("extra", pa.array([5])), 2, 1)
-        first, second = store.read(0, 10, [old.name, new.name])
+        null = store.stage(bars(20).append_column("extra", pa.nulls(1)), 3, 1)
+        first, second, third = store.read(0, 20, [old.name, new.name, null.name])
         assert "extra" not in first.table.column_names
         assert second.table.column("extra").to_pylist() == [5]
+        assert third.table.column("extra").to_pylist() == [None]
+
+    def test_a_column_of_nulls_alone_comes_back_as_nulls(self, store: Store) -> None:
+        staged = store.stage(bars(0).append_column("extra", pa.nulls(1)), 1, 1)
+        (piece,) = store.read(0, 0, [staged.name], columns=["ts", "extra"])
+        assert piece.table.to_pylist() == [{"ts": 0, "extra": None}]
 
     def test_staging_again_is_allowed_for_the_same_rows_only(self, store: Store) -> None:
         staged = store.stage(bars(0), 1, 1)

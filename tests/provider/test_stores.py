@@ -152,6 +152,22 @@ def test_new_rows_must_fit_the_columns_of_the_table(harness: PostgresHarness) ->
 
 
 @pytest.mark.database
+@pytest.mark.parametrize("name", ["seamless_segment", "x" * 64, "\u00e9" * 32])
+def test_a_column_name_that_the_table_could_not_keep_is_refused(
+    harness: PostgresHarness, name: str
+) -> None:
+    with pytest.raises(StoreUnreadable, match="cannot be a column"):
+        harness.open().stage(pa.table({"ts": [1], name: [1]}), 1, 1)
+
+
+@pytest.mark.database
+def test_rows_without_times_are_refused(harness: PostgresHarness) -> None:
+    for table in (pa.table({"v": [1]}), pa.table({"ts": pa.nulls(1)})):
+        with pytest.raises(StoreUnreadable, match="no times"):
+            harness.open().stage(table, 1, 1)
+
+
+@pytest.mark.database
 def test_segments_take_the_types_of_the_table_of_others(harness: PostgresHarness) -> None:
     harness.run("CREATE TABLE {table} (ts bigint, price numeric(8,2), v double precision)")
     store = harness.open()
