@@ -51,6 +51,8 @@ from registry.models import Consumer, Node, SchemaVersion
 from registry.services.resolution import BoundVersion, Resolution, readable_node, resolve
 
 _last_report: ContextVar[ConformanceReport | None] = ContextVar("last_report", default=None)
+# The store gives up after the caller has: what the caller is told is that the budget ended.
+_LATER_THAN_THE_BUDGET = 0.25
 _storage_pool = SourcePool("storage", limit=32)
 
 
@@ -174,9 +176,11 @@ def plan(
     window, frame = request.window, frame_of(request.judge.document)
     store = open_store(request.node, frame)
     committed = committed_segments(request.node, window)
+    left = clock.deadline(SLAPhase.STORAGE_WAIT).remaining()
+    until = None if left is None else left + _LATER_THAN_THE_BUDGET
     pieces = clock.run_within(
         SLAPhase.STORAGE_WAIT,
-        lambda: store.read(window.start, window.end, committed),
+        lambda: store.read(window.start, window.end, committed, seconds=until),
         _storage_pool,
     )
     return pieces, measure_coverage(pieces, frame, expected, grid_of(request.node))

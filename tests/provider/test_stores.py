@@ -1,9 +1,11 @@
 """Our stores against the suite that every store must pass, and what only PostgreSQL can do."""
 
+import json
 import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,7 +23,9 @@ from provider.stores.postgres import PostgresStore
 from provider.stores.protocol import StoreUnreadable
 from provider.stores.suite import StoreSuite, bars, times_of
 from registry.frame import Frame
-from registry.models import Node
+from registry.models import Node, SLAPolicyDocument
+from tests.databases import CommittedDatabase
+from tests.provider.world import SESSIONS, build_world
 
 FRAME = Frame(time="ts", unit="s", key=("symbol",), sensitive=frozenset())
 
@@ -266,3 +270,68 @@ def test_store_settings_open_a_store(settings_of_house: None) -> None:
     )
     assert isinstance(open_store(node, FRAME), PostgresStore)
     assert isinstance(open_store(Node(node_id="n", store={"type": "parquet"}), FRAME), ParquetStore)
+
+
+def test_a_governed_read_backfills_into_postgresql_and_serves_from_it(
+    committed_db: CommittedDatabase, bar_database: str, own_storage: None, settings: Any
+) -> None:
+    settings.SEAMLESS_STORE_DATABASES = {"house": bar_database}
+    world = build_world(
+        source={"type": "sample", "dataset": "stocks"},
+        store={"type": "postgresql", "database": "house", "table": f"us_{secrets.token_hex(4)}"},
+    )
+    reader = world.reader()
+    answer = reader.data()
+    assert answer.status_code == 200, answer.content
+    assert answer["Seamless-Coverage"] == "1"
+    assert len(json.loads(answer.content)) == len(SESSIONS) * 2
+    world.node.source = {}
+    world.node.save()
+    again = reader.data()
+    assert (again.status_code, again.content, again["ETag"]) == (
+        200,
+        answer.content,
+        answer["ETag"],
+    )
+
+
+def test_a_store_that_is_away_answers_503_and_leaks_nothing(
+    db: None, own_storage: None, settings: Any
+) -> None:
+    settings.SEAMLESS_STORE_DATABASES = {
+        "house": "postgresql://someone:hidden-word@127.0.0.1:1/nowhere?connect_timeout=2"
+    }
+    world = build_world(store={"type": "postgresql", "database": "house", "table": "bars"})
+    answer = world.reader().data()
+    assert (answer.status_code, json.loads(answer.content)["code"]) == (503, "store_unreadable")
+    assert b"hidden-word" not in answer.content
+
+
+def test_a_read_over_its_budget_ends_in_the_store_too(
+    db: None, bar_database: str, own_storage: None, settings: Any
+) -> None:
+    settings.SEAMLESS_STORE_DATABASES = {"house": bar_database}
+    slow = PostgresHarness(bar_database)
+    columns = f"to_timestamp({SESSIONS[0]}) AS session, pg_sleep(30)::text AS symbol"
+    slow.run(f"CREATE VIEW {{table}} AS SELECT {columns}")
+    world = build_world(store={"type": "postgresql", "database": "house", "table": slow.table})
+    world.node.sla = SLAPolicyDocument.objects.create(
+        name="brisk", document={"max_wait_storage_ms": 200}
+    )
+    world.node.save()
+    answer = world.reader().data()
+    body = json.loads(answer.content)
+    assert (answer.status_code, body["code"], body["phase"]) == (
+        504,
+        "sla_exceeded",
+        "storage_wait",
+    )
+    running = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND state = 'active' AND pid <> pg_backend_pid()"
+    )
+    with psycopg.connect(bar_database, autocommit=True) as connection:
+        deadline = monotonic() + 10  # the statement alone would take 30 s
+        while connection.execute(running).fetchone() != (0,) and monotonic() < deadline:
+            sleep(0.05)
+        assert connection.execute(running).fetchone() == (0,)

@@ -106,7 +106,11 @@ UPSTREAM_OHLC = OHLC | {
 }
 
 
-def build_world(source: dict[str, Any] | None = None, **node_fields: Any) -> World:
+def build_world(
+    source: dict[str, Any] | None = None,
+    store: dict[str, Any] | None = None,
+    **node_fields: Any,
+) -> World:
     cast = assemble()
     subject(cast)
     bundle(cast)
@@ -118,7 +122,7 @@ def build_world(source: dict[str, Any] | None = None, **node_fields: Any) -> Wor
         interval=DAY,
         calendar="XNYS",
         series=[{"key": {"symbol": symbol}, "since": None} for symbol in SYMBOLS],
-        store={"type": "parquet"},
+        store=store or {"type": "parquet"},
         source=source or {},
         now=NOW,
         **node_fields,
