@@ -56,6 +56,14 @@ class Sessions:
     known_to: int
 
 
+def check_calendar(name: str) -> None:
+    """Raise UnknownCalendar unless an exchange calendar has this name (or alias)."""
+    from exchange_calendars import get_calendar_names
+
+    if name not in get_calendar_names():
+        raise UnknownCalendar(name)
+
+
 def open_bars(calendar: str, bars: Int64s, interval: int) -> Int64s:
     """Those of the ascending `bars` on which the calendar is open.
 

@@ -7,5 +7,8 @@ class ProviderConfig(AppConfig):
     def ready(self) -> None:
         from coordinator.ports import set_shard_handler_factory
         from provider.backfill import NodeShardHandler
+        from provider.node_settings import check_settings
+        from registry.node_settings import set_node_settings_check
 
         set_shard_handler_factory(NodeShardHandler)
+        set_node_settings_check(check_settings)

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 
 from provider.sources import Source, open_source
-from provider.stores.parquet import ParquetStore
+from provider.stores.parquet import ParquetStore, directory_name
 from provider.stores.postgres import PostgresStore
 from provider.stores.protocol import Store
 from registry.errors import InvalidInput
@@ -36,16 +37,21 @@ def open_store(node: Node, frame: Frame) -> Store:
 
     Raises UnknownStore and WrongStoreSettings.
     """
-    kind = node.store.get("type")
+    return open_store_of(node.store, node.node_id, frame)
+
+
+def open_store_of(store: Mapping[str, Any], node_id: str, frame: Frame) -> Store:
+    """`open_store` for settings that no node has yet."""
+    kind = store.get("type")
     factory = store_types().get(kind) if isinstance(kind, str) else None
     if factory is None:
         known = ", ".join(sorted(store_types()))
-        raise UnknownStore(f"{node.node_id} has the store type {kind!r}; there are {known}.")
-    rest = {name: value for name, value in node.store.items() if name != "type"}
+        raise UnknownStore(f"{node_id} has the store type {kind!r}; there are {known}.")
+    rest = {name: value for name, value in store.items() if name != "type"}
     try:
-        return factory(rest, node.node_id, frame)
+        return factory(rest, node_id, frame)
     except ValueError as error:
-        raise WrongStoreSettings(f"The store of {node.node_id}: {error}.") from None
+        raise WrongStoreSettings(f"The store of {node_id}: {error}.") from None
 
 
 def source_of(node: Node) -> Source | None:
@@ -61,8 +67,25 @@ def store_types() -> Mapping[str, StoreFactory]:
 
 
 def _parquet(options: Mapping[str, Any], node_id: str, frame: Frame) -> Store:
-    _know(options, ())
-    return ParquetStore(settings.SEAMLESS_BARS_DIR, node_id, time=frame.time, unit=frame.unit)
+    """`path`: a directory of yours below one that SEAMLESS_PARQUET_ROOTS names; default: ours."""
+    _know(options, ("path",))
+    directory = settings.SEAMLESS_BARS_DIR / directory_name(node_id)
+    if "path" in options:
+        directory = _allowed_directory(options["path"])
+    return ParquetStore(directory, time=frame.time, unit=frame.unit)
+
+
+def _allowed_directory(path: Any) -> Path:
+    if not isinstance(path, str) or not path:
+        raise ValueError("`path` is a directory's path")
+    directory = Path(path).resolve()
+    roots = [Path(root).resolve() for root in settings.SEAMLESS_PARQUET_ROOTS]
+    if not any(root in directory.parents for root in roots):
+        raise ValueError(
+            "`path` lies outside the directories that SEAMLESS_PARQUET_ROOTS names "
+            f"({'there are ' + str(len(roots)) if roots else 'none yet'})"
+        )
+    return directory
 
 
 def _postgresql(options: Mapping[str, Any], node_id: str, frame: Frame) -> Store:

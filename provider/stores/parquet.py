@@ -79,14 +79,14 @@ def directory_name(node_id: str) -> str:
 
 
 class ParquetStore:
-    """The files of one node below `root`, whose rows have their time in the column `time`.
+    """The files of one node in `directory`, whose rows have their time in the column `time`.
 
-    `unit` is what integers in it count, as the schema declares. Safe to use from many threads and
-    processes. Nothing is created before the first `stage`.
+    `unit` is what integers in it count, as the schema declares. Nothing is created before the first
+    `stage`.
     """
 
-    def __init__(self, root: Path, node_id: str, *, time: str | None, unit: str | None) -> None:
-        self.directory = root / directory_name(node_id)
+    def __init__(self, directory: Path, *, time: str | None, unit: str | None) -> None:
+        self.directory = directory
         self._segments = self.directory / SEGMENTS
         self._time = time
         self._unit = unit

@@ -6,11 +6,14 @@ from typing import Any
 
 from registry.actors import Actor
 from registry.errors import Conflict, InvalidInput, NotFound
-from registry.models import Node, Role, SLAPolicyDocument
+from registry.frame import Frame, frame_of
+from registry.models import Node, Role, SLAPolicyDocument, Subject
 from registry.names import NODE_ID_RULE, is_node_id
+from registry.node_settings import NodeSettings, check_node_settings
 from registry.policies import SLAPolicy
 from registry.services.access import require_any_team, require_role
 from registry.services.actions import audited_action
+from registry.services.proposals import latest_version
 from registry.services.subjects import subject_named
 
 
@@ -61,10 +64,7 @@ def register_node(
             raise Conflict(f"The node {node_id!r} exists already.")
         if interval < 1:
             raise InvalidInput(f"The interval is in whole seconds from 1 up, not {interval}.")
-        policy = SLAPolicyDocument.objects.filter(name=sla).first() if sla else None
-        if sla and policy is None:
-            raise NotFound(f"There is no SLA policy {sla!r}.")
-        settings = {
+        settings: dict[str, Any] = {
             "interval": interval,
             "anchor": anchor,
             "calendar": calendar,
@@ -72,10 +72,77 @@ def register_node(
             "store": dict(store),
             "source": dict(source),
         }
+        check_node_settings(NodeSettings(node_id=node_id, frame=_frame(line), **settings))
         entry.after = {"subject": subject, "sla": sla, **settings}
         return Node.objects.create(
-            node_id=node_id, subject=line, sla=policy, description=description, **settings
+            node_id=node_id,
+            subject=line,
+            sla=_policy_named(sla),
+            description=description,
+            **settings,
         )
+
+
+# What may change under a node that is in use. The grid and the store are what its segments,
+# certificates and reports speak of: those of another grid or store are another node's.
+CHANGEABLE = ("description", "calendar", "series", "source", "sla")
+
+
+def change_node(*, actor: Actor, node_id: str, now: datetime, **changes: Any) -> Node:
+    """Change some of `CHANGEABLE`. Raises InvalidInput, NotFound and NotAllowed."""
+    with audited_action(
+        "node.change", actor=actor, object_type="node", object_id=node_id, now=now
+    ) as entry:
+        node = _locked(node_id)
+        require_role(actor, node.subject.owner_team, Role.OWNER)
+        if unknown := sorted(set(changes) - set(CHANGEABLE)):
+            raise InvalidInput(
+                f"{unknown[0]!r} of a node cannot be changed; {', '.join(CHANGEABLE)} can. "
+                "Register another node for another grid or store."
+            )
+        before = _facts(node)
+        if "series" in changes:
+            changes["series"] = [_series(item) for item in changes["series"]]
+        if "sla" in changes:
+            changes["sla"] = _policy_named(changes["sla"])
+        for name, value in changes.items():
+            setattr(node, name, value)
+        settings = {name: getattr(node, name) for name in _SETTINGS}
+        check_node_settings(NodeSettings(frame=_frame(node.subject), **settings))
+        node.save(update_fields=sorted(changes))
+        after = _facts(node)
+        changed = [name for name in after if before[name] != after[name]]
+        entry.before = {name: before[name] for name in changed}
+        entry.after = {name: after[name] for name in changed}
+        return node
+
+
+_SETTINGS = ("node_id", "interval", "anchor", "calendar", "series", "store", "source")
+
+
+def _facts(node: Node) -> dict[str, Any]:
+    facts = {name: getattr(node, name) for name in CHANGEABLE}
+    return facts | {"sla": node.sla.name if node.sla else ""}
+
+
+def _locked(node_id: str) -> Node:
+    nodes = Node.objects.select_for_update(of=("self",)).select_related("subject__owner_team")
+    node = nodes.filter(node_id=node_id).first()
+    if node is None:
+        raise NotFound(f"There is no node {node_id!r}.")
+    return node
+
+
+def _frame(subject: Subject) -> Frame | None:
+    newest = latest_version(subject)
+    return None if newest is None else frame_of(newest.content.document)
+
+
+def _policy_named(name: str) -> SLAPolicyDocument | None:
+    policy = SLAPolicyDocument.objects.filter(name=name).first() if name else None
+    if name and policy is None:
+        raise NotFound(f"There is no SLA policy {name!r}.")
+    return policy
 
 
 def _series(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from provider.stores.protocol import SegmentExists
 
 @pytest.fixture
 def store(tmp_path):
-    return ParquetStore(tmp_path / "bars", "ohlcv:binance:BTC/USDT:1m", time="ts", unit="s")
+    return ParquetStore(tmp_path / "bars" / "node", time="ts", unit="s")
 
 
 def bars(*times, value=1.0):
@@ -224,7 +224,7 @@ def test_shard_ids_are_made_safe(store):
 
 @pytest.mark.parametrize("node_id", ["..", ".", "a/../b", "/etc", "%2E%2E", "a:b/c", "x" * 1000])
 def test_a_node_s_directory_lies_directly_below_the_root(tmp_path, node_id):
-    directory = ParquetStore(tmp_path, node_id, time="ts", unit="s").directory
+    directory = tmp_path / directory_name(node_id)
     assert directory.parent == tmp_path
     assert directory.resolve().parent == tmp_path.resolve()
     assert len(directory.name.encode()) <= 255

@@ -35,7 +35,7 @@ class ParquetHarness:
         self.folder = folder
 
     def open(self, *, time: str | None = "ts", unit: str | None = "s") -> ParquetStore:
-        return ParquetStore(self.folder, "node", time=time, unit=unit)
+        return ParquetStore(self.folder / "node", time=time, unit=unit)
 
     def write_as_others(self, table: pa.Table) -> None:
         directory = self.open().directory
@@ -237,7 +237,9 @@ def test_what_is_no_table_name_is_refused(table: str) -> None:
     [
         ({}, UnknownStore, "there are parquet, postgresql"),
         ({"type": ["x"]}, UnknownStore, "there are"),
-        ({"type": "parquet", "path": "/etc"}, WrongStoreSettings, "'path' is no setting"),
+        ({"type": "parquet", "paths": "/etc"}, WrongStoreSettings, "'paths' is no setting"),
+        ({"type": "parquet", "path": "/etc"}, WrongStoreSettings, "SEAMLESS_PARQUET_ROOTS"),
+        ({"type": "parquet", "path": ["x"]}, WrongStoreSettings, "a directory's path"),
         ({"type": "postgresql", "table": "t"}, WrongStoreSettings, "SEAMLESS_STORE_DATABASES"),
         (
             {"type": "postgresql", "database": "house", "table": 5},
@@ -262,6 +264,24 @@ def test_wrong_store_settings_are_named(
 @pytest.fixture
 def settings_of_house(settings: Any) -> None:
     settings.SEAMLESS_STORE_DATABASES = {"house": "postgresql:///house"}
+
+
+def test_a_directory_of_yours_lies_below_a_root_that_the_operator_names(
+    settings: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "outside").mkdir()
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "link").symlink_to(tmp_path / "outside")
+    settings.SEAMLESS_PARQUET_ROOTS = [str(root)]
+    for path in ("root", "root/../outside", "root/link", "outside"):
+        node = Node(node_id="n", store={"type": "parquet", "path": str(tmp_path / path)})
+        with pytest.raises(WrongStoreSettings):
+            open_store(node, FRAME)
+    inside = Node(node_id="n", store={"type": "parquet", "path": str(root / "bars")})
+    found = open_store(inside, FRAME)
+    assert isinstance(found, ParquetStore)
+    assert found.directory == root / "bars"
 
 
 def test_store_settings_open_a_store(settings_of_house: None) -> None:

@@ -123,7 +123,7 @@ class World:
             node_id=f"node:{mark}",
             subject=subject,
             interval=60,
-            store={"path": "the-store-setting"},
+            store={"type": "parquet"},
             source={},
             series=[{"key": {}, "since": None}],
             now=now,

@@ -198,8 +198,8 @@ def test_rows_set_aside_are_not_shown_whole(world: World) -> None:
 
 def test_store_settings_are_for_those_who_run_or_audit(world: World) -> None:
     node = Node.objects.get()
-    assert "the-store-setting" in signed_in(world, "ed").get(page_url(node)).content.decode()
-    assert "the-store-setting" not in signed_in(world, "bo").get(page_url(node)).content.decode()
+    assert "parquet" in signed_in(world, "ed").get(page_url(node)).content.decode()
+    assert "parquet" not in signed_in(world, "bo").get(page_url(node)).content.decode()
 
 
 # --- nothing changes but through a service -------------------------------------------------------
