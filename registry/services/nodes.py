@@ -117,6 +117,25 @@ def change_node(*, actor: Actor, node_id: str, now: datetime, **changes: Any) ->
         return node
 
 
+def node_for(*, actor: Actor, node_id: str) -> Node:
+    """The node, for those who own or run it. Raises NotFound and NotAllowed."""
+    nodes = Node.objects.select_related("subject__owner_team", "sla").filter(node_id=node_id)
+    node = nodes.first()
+    if node is None:
+        raise NotFound(f"There is no node {node_id!r}.")
+    require_role(actor, node.subject.owner_team, Role.OWNER, Role.OPERATOR)
+    return node
+
+
+def node_facts(node: Node) -> dict[str, Any]:
+    """All settings of a node, as plain JSON."""
+    return {
+        "subject": node.subject.name,
+        **{n: getattr(node, n) for n in _SETTINGS},
+        **_facts(node),
+    }
+
+
 _SETTINGS = ("node_id", "interval", "anchor", "calendar", "series", "store", "source")
 
 
