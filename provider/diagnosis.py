@@ -17,10 +17,8 @@ from provider.blend import Piece
 from provider.conformance import ConformanceReport, FindingClass
 from provider.timeline import Key, SeriesIndex, Times, read_times
 from registry.frame import Frame
+from registry.inference import likely_unit
 
-# Whole numbers that are times of 1980 to 2100 in one unit are so in no other.
-_EARLIEST, _LATEST = 315_532_800, 4_102_444_800
-_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _DAY = 86_400
 _MOST = 0.9
 
@@ -48,17 +46,6 @@ class SeenGrid:
     interval: int
     offset: int
     share: float
-
-
-def likely_unit(values: Int64s) -> str | None:
-    """The unit in which most of the integers are times of 1980 to 2100; None where none is."""
-    if len(values) == 0:
-        return None
-    middle = int(np.median(values))
-    for unit, per_second in _PER_SECOND.items():
-        if _EARLIEST * per_second <= middle < _LATEST * per_second:
-            return unit
-    return None
 
 
 def seen_grid(series: Int64s, seconds: Int64s) -> SeenGrid | None:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any, TypeAlias, Union, cast
 
@@ -76,10 +76,21 @@ def load_json(text: str | bytes, *, max_bytes: int = MAX_BYTES, max_depth: int =
     """
     decoded = _decode(text, max_bytes)
     _refuse_too_deep(decoded, max_depth)
-    document = _refuse_duplicates(_parse(decoded))
+    document = _refuse_duplicates(_parse(decoded, _read_int))
     for refusal in iter_refusals(document, max_depth=max_depth, readable=True):
         raise refusal
     return document
+
+
+def parse_json(text: str | bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH) -> Any:
+    """The document of a JSON text, as data: numbers of any size, also what no canonical form has.
+
+    Duplicate names, other syntax than JSON's (but NaN and infinities, which `is_valid` refuses) and
+    what passes the bounds raise `NotCanonical`.
+    """
+    decoded = _decode(text, max_bytes)
+    _refuse_too_deep(decoded, max_depth)
+    return _refuse_duplicates(_parse(decoded, _read_long_int))
 
 
 def own_copy(document: JSON) -> JSON:
@@ -213,13 +224,16 @@ def _unquoted(token: str | int) -> str | int:
         return token
 
 
+_LONGEST_INTEGER = 4_000
+
+
 class _Object(list[tuple[str, Any]]):
     """A JSON object as the parser found it: pairs, duplicates and all."""
 
 
-def _parse(text: str) -> Any:
+def _parse(text: str, read_int: Callable[[str], int]) -> Any:
     try:
-        return json.loads(text, object_pairs_hook=_Object, parse_int=_read_int)
+        return json.loads(text, object_pairs_hook=_Object, parse_int=read_int)
     except json.JSONDecodeError as error:
         reason = f"not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
         raise NotCanonical("", reason, "not_json") from error
@@ -228,6 +242,12 @@ def _parse(text: str) -> Any:
 def _read_int(digits: str) -> int:
     # Python refuses to read very long integers; cut ones are refused as beyond I-JSON all the same.
     return int(digits[:400])
+
+
+def _read_long_int(digits: str) -> int:
+    if len(digits) > _LONGEST_INTEGER:
+        raise NotCanonical("", f"an integer has more than {_LONGEST_INTEGER} digits", "not_json")
+    return int(digits)
 
 
 def _refuse_duplicates(value: Any, path: Path = ()) -> JSON:

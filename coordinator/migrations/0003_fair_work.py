@@ -6,4 +6,4 @@ class Migration(migrations.Migration):
         ("coordinator", "0002_job_exclusion"),
     ]
 
-    operations: list[migrations.operations.base.Operation] = []
+    operations = []

@@ -6,4 +6,4 @@ class Migration(migrations.Migration):
         ("registry", "0001_initial"),
     ]
 
-    operations: list[migrations.operations.base.Operation] = []
+    operations = []

@@ -6,4 +6,4 @@ class Migration(migrations.Migration):
         ("registry", "0002_lifecycle"),
     ]
 
-    operations: list[migrations.operations.base.Operation] = []
+    operations = []

@@ -6,4 +6,4 @@ class Migration(migrations.Migration):
         ("registry", "0003_rollouts"),
     ]
 
-    operations: list[migrations.operations.base.Operation] = []
+    operations = []

@@ -8,26 +8,10 @@ from hypothesis import strategies as st
 
 from coordinator.grid import Grid
 from provider.blend import Piece
-from provider.diagnosis import advise_on_keys, advise_on_times, likely_unit, seen_grid
+from provider.diagnosis import advise_on_keys, advise_on_times, seen_grid
 from registry.frame import Frame
 
 START = 1_600_000_020  # a minute of 2020
-PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
-
-
-@given(
-    st.integers(315_532_800, 4_102_444_799),
-    st.sampled_from(sorted(PER_SECOND)),
-    st.integers(1, 50),
-)
-def test_the_unit_of_times_from_1980_to_2100_is_known(first: int, unit: str, rows: int) -> None:
-    times = (np.full(rows, first) * PER_SECOND[unit]).astype(np.int64)
-    assert likely_unit(times) == unit
-
-
-@pytest.mark.parametrize("values", [[], [1, 2, 3], [-(2**60)], [20200101, 20200102]])
-def test_other_integers_are_no_times(values: list[int]) -> None:
-    assert likely_unit(np.array(values, np.int64)) is None
 
 
 @given(st.integers(1, 100_000), st.integers(0, 10**9), st.integers(2, 30), st.integers(1, 4))
