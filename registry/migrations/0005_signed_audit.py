@@ -6,4 +6,4 @@ class Migration(migrations.Migration):
         ("registry", "0004_usage"),
     ]
 
-    operations = []
+    operations: list[migrations.operations.base.Operation] = []
