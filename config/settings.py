@@ -45,6 +45,12 @@ CSRF_TRUSTED_ORIGINS = read_list("SEAMLESS_TRUSTED_ORIGINS", [])
 DATABASES = {"default": read_database("DATABASE_URL", f"sqlite:///{SEAMLESS_VAR}/seamless.sqlite3")}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 SEAMLESS_AUDIT_ORIGIN = read_text("SEAMLESS_AUDIT_ORIGIN", "seamless.local/audit")
+SEAMLESS_AUDIT_KEY = read_text("SEAMLESS_AUDIT_KEY", "")
+SEAMLESS_AUDIT_KEY_FILE = read_text("SEAMLESS_AUDIT_KEY_FILE", str(SEAMLESS_VAR / "audit-key.pem"))
+SEAMLESS_AUDIT_KEY_GENERATE = not read_text("SEAMLESS_AUDIT_KEY_FILE", "")
+SEAMLESS_CHECKPOINT_GIT = read_text("SEAMLESS_CHECKPOINT_GIT", "")
+SEAMLESS_CHECKPOINT_GIT_SECONDS = read_float("SEAMLESS_CHECKPOINT_GIT_SECONDS", 60.0)
+SEAMLESS_CHECKPOINT_GIT_REMOTE = read_text("SEAMLESS_CHECKPOINT_GIT_REMOTE", "")
 REDIS_URL = read_text("REDIS_URL", "redis://127.0.0.1:6379/0")
 
 # --- the project -------------------------------------------------------------------------------

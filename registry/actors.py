@@ -12,6 +12,7 @@ class Actor:
 
     `id` is the primary key of the user or consumer as text (the component's name for the system);
     `name` is what people read. The three request fields join an audit record to its log lines.
+    `roles` (`auditor:risk`: a role in a team) are filled in when the record is written.
     """
 
     kind: ActorKind
@@ -20,6 +21,7 @@ class Actor:
     request_id: str = ""
     correlation_id: str = ""
     source: str = ""
+    roles: tuple[str, ...] = ()
 
     @classmethod
     def system(cls, component: str) -> "Actor":

@@ -6,8 +6,8 @@ Written as the body of a C2SP tlog-checkpoint (https://c2sp.org/tlog-checkpoint)
     size, decimal
     base64 of the root
 
-It carries no signature yet: a body becomes a signed note by an empty line and signature lines after
-it, which `Checkpoint.parse` already skips.
+A body becomes a signed note by an empty line and signature lines after it (see
+`registry.audit.signed_notes`).
 """
 
 import base64

@@ -6,10 +6,18 @@ A record's payload is the RFC 8785 form of one JSON object. Its leaf is
 
 where 0x00 is the leaf prefix of RFC 6962 and `format` is one byte that tells a reader how the
 payload is laid out. A later layout gets a new number; records of an earlier one keep theirs.
+
+Format 2 keeps what points at a person (the actor's id and name, the address the request came from,
+the name of a user who is the object) out of the payload: it holds a salted commitment,
+
+    SHA-256("seamless-audit-personal/1\n" || RFC 8785 form of the personal fields and a salt)
+
+so that these fields can be erased and the tree still stands. Format 1 had them in the payload.
 """
 
 import hashlib
 import re
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,8 +26,12 @@ from typing import Any, Literal, cast, get_args
 from registry.actors import Actor
 from registry.canonical import JSON, canonicalize
 
-FORMAT = 1
+FORMAT = 2
 NAME_LIMIT = 255
+PERSONAL_OBJECTS = frozenset({"user"})
+
+_COMMITMENT = b"seamless-audit-personal/1\n"
+_SALT_BYTES = 16
 
 Outcome = Literal["ok", "denied", "refused", "failed"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
@@ -56,22 +68,56 @@ class Event:
             raise ValueError("an audit record needs an action and an object type")
 
 
-def payload_of(event: Event) -> dict[str, Any]:
-    """The JSON object that is hashed, its texts made recordable (see `recordable`)."""
+@dataclass(frozen=True, slots=True)
+class Sealable:
+    """A record as its two canonical texts: what the leaf hashes, and what may be erased."""
+
+    payload: bytes
+    personal: bytes
+
+
+def sealable(event: Event, *, salt: bytes | None = None) -> Sealable:
+    """Split and write an event, its texts made recordable (see `recordable`).
+
+    `salt`: 16 random bytes unless given (for tests).
+    """
+    personal = canonical_payload(personal_of(event, salt or secrets.token_bytes(_SALT_BYTES)))
+    return Sealable(canonical_payload(payload_of(event, commitment(personal))), personal)
+
+
+def payload_of(event: Event, committed: str) -> dict[str, Any]:
+    """The JSON object that is hashed; `committed` stands for the personal fields."""
     actor = event.actor
+    object_id = None if event.object_type in PERSONAL_OBJECTS else name(event.object_id)
     return {
         "at": event.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-        "actor": {"kind": actor.kind, "id": name(actor.id), "name": name(actor.name)},
+        "actor": {"kind": actor.kind, "roles": sorted(actor.roles)},
         "action": name(event.action),
-        "object": {"type": name(event.object_type), "id": name(event.object_id)},
+        "object": {"type": name(event.object_type), "id": object_id},
         "outcome": event.outcome,
         "reason": recordable(event.reason),
         "before": recordable(event.before),
         "after": recordable(event.after),
         "request_id": name(actor.request_id),
         "correlation_id": name(actor.correlation_id),
-        "source": name(actor.source),
+        "personal": committed,
     }
+
+
+def personal_of(event: Event, salt: bytes) -> dict[str, Any]:
+    """The fields that point at a person, and the salt that keeps them from being guessed."""
+    personal = {
+        "actor": {"id": name(event.actor.id), "name": name(event.actor.name)},
+        "source": name(event.actor.source),
+        "salt": salt.hex(),
+    }
+    if event.object_type in PERSONAL_OBJECTS:
+        personal["object"] = name(event.object_id)
+    return personal
+
+
+def commitment(personal: bytes) -> str:
+    return hashlib.sha256(_COMMITMENT + personal).hexdigest()
 
 
 def canonical_payload(payload: Mapping[str, Any]) -> bytes:

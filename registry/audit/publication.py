@@ -8,6 +8,7 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 from registry.audit.checkpoint import Checkpoint
@@ -16,9 +17,15 @@ from registry.audit.checkpoint import Checkpoint
 class CheckpointFolder:
     """`checkpoint` in this folder is the last published one; it is only ever replaced in whole."""
 
+    setting = "SEAMLESS_CHECKPOINT_DIR"
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.file = folder / "checkpoint"
+
+    @property
+    def place(self) -> str:
+        return str(self.file)
 
     def last(self) -> Checkpoint | None:
         """The last published checkpoint, None before the first. ValueError where it is damaged."""
@@ -35,11 +42,14 @@ class CheckpointFolder:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def write(self, checkpoint: Checkpoint) -> None:
-        """Replace the file, durably. Call within `publishing`."""
+    def is_due(self, now: datetime) -> bool:
+        return True
+
+    def write(self, note: str) -> None:
+        """Replace the file, durably, by this checkpoint's signed note. Call within `publishing`."""
         new = self.folder / "checkpoint.new"
         with new.open("w", encoding="utf-8") as file:
-            file.write(checkpoint.body())
+            file.write(note)
             file.flush()
             os.fsync(file.fileno())
         new.replace(self.file)

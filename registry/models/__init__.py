@@ -3,6 +3,7 @@
 from registry.models.audit import (
     AuditCheckpoint,
     AuditEvent,
+    AuditKey,
     AuditLeaf,
     AuditNode,
     AuditPending,
@@ -36,6 +37,7 @@ __all__ = [
     "AccessToken",
     "AuditCheckpoint",
     "AuditEvent",
+    "AuditKey",
     "AuditLeaf",
     "AuditNode",
     "AuditPending",

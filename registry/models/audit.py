@@ -8,18 +8,24 @@ from django.db import models
 from django.db.models import F, Q
 
 from registry.audit.events import NAME_LIMIT, OUTCOMES
-from registry.triggers import AppendOnly, Refuse, protect
+from registry.triggers import AppendOnly, Immutable, Refuse, protect
 
 HASH_BYTES = 32
 
 
 class AuditEvent(models.Model):
-    """What happened. `payload_canonical` is what counts; the other columns are for searching."""
+    """What happened. `payload_canonical` is what counts; the other columns are for searching.
+
+    `personal` opens the payload's commitment (see `registry.audit.events`). Only erasure may empty
+    it, together with the columns that repeat it, and only retention may empty the payload; the leaf
+    stays.
+    """
 
     at = models.DateTimeField(db_index=True)
     actor_kind = models.CharField(max_length=8)
     actor_id = models.CharField(max_length=NAME_LIMIT, blank=True)
     actor_name = models.CharField(max_length=NAME_LIMIT, blank=True)
+    actor_roles = models.JSONField(default=list)
     action = models.CharField(max_length=NAME_LIMIT)
     object_type = models.CharField(max_length=NAME_LIMIT)
     object_id = models.CharField(max_length=NAME_LIMIT, blank=True)
@@ -31,7 +37,8 @@ class AuditEvent(models.Model):
     correlation_id = models.CharField(max_length=NAME_LIMIT, blank=True)
     source = models.CharField(max_length=NAME_LIMIT, blank=True)
     payload_format = models.PositiveSmallIntegerField()
-    payload_canonical = models.TextField()
+    payload_canonical = models.TextField(blank=True)
+    personal = models.TextField(blank=True, default="")
     leaf = models.BinaryField(max_length=HASH_BYTES)
 
     class Meta:
@@ -41,6 +48,8 @@ class AuditEvent(models.Model):
         indexes = [
             models.Index(fields=["object_type", "object_id"], name="audit_event_object"),
             models.Index(fields=["actor_kind", "actor_id"], name="audit_event_actor"),
+            models.Index(fields=["action"], name="audit_event_action"),
+            models.Index(fields=["correlation_id"], name="audit_event_correlation"),
         ]
 
     def __str__(self) -> str:
@@ -85,11 +94,7 @@ class AuditNode(models.Model):
 
 
 class AuditCheckpoint(models.Model):
-    """The head of the log at `size` records.
-
-    `note` is the body of a C2SP tlog-checkpoint. It is not signed yet: signatures, and the keys
-    they need, come with a later version and follow the body after an empty line.
-    """
+    """The head of the log at `size` records; `note` is its C2SP tlog-checkpoint, signed."""
 
     size = models.PositiveBigIntegerField(primary_key=True)
     previous_size = models.PositiveBigIntegerField()
@@ -108,8 +113,48 @@ class AuditCheckpoint(models.Model):
         return f"checkpoint at {self.size}"
 
 
+class AuditKey(models.Model):
+    """A public key of the log; the last one signs. Each but the first was named by a record."""
+
+    key = models.CharField(max_length=NAME_LIMIT, unique=True)
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.key
+
+
+_ERASABLE = ("actor_id", "actor_name", "source", "personal")
+_DROPPABLE = ("payload_canonical", "reason", "object_id")
+_JSON = ("before", "after")
+
 protect(
-    AppendOnly("registry.AuditEvent"),
+    Immutable(
+        "registry.AuditEvent",
+        fields=(
+            "at",
+            "actor_kind",
+            "actor_roles",
+            "action",
+            "object_type",
+            "outcome",
+            "request_id",
+            "correlation_id",
+            "payload_format",
+            "leaf",
+        ),
+    ),
+    Refuse(
+        "registry.AuditEvent",
+        name="only_emptied",
+        on=("update",),
+        when=" OR ".join(
+            [f"({{new.{f}}} <> {{old.{f}}} AND {{new.{f}}} <> '')" for f in _ERASABLE + _DROPPABLE]
+            + [f"({{new.{f}}} IS NOT NULL AND {{old.{f}}} IS NULL)" for f in _JSON]
+            + [f"({{new.{f}}} IS NOT NULL AND {{new.{f}}} <> {{old.{f}}})" for f in _JSON]
+        ),
+        message="a record is append-only; erasure and retention may only empty it",
+    ),
+    AppendOnly("registry.AuditKey"),
     AppendOnly("registry.AuditLeaf"),
     AppendOnly("registry.AuditNode"),
     AppendOnly("registry.AuditCheckpoint"),

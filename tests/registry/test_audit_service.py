@@ -11,6 +11,7 @@ from threading import Event as Signal
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.transaction import TransactionManagementError
@@ -21,7 +22,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from registry.actors import Actor
 from registry.audit.checkpoint import Checkpoint
-from registry.audit.events import leaf_hash
+from registry.audit.events import commitment, leaf_hash
 from registry.audit.merkle import (
     Edge,
     consistency_proof,
@@ -30,16 +31,28 @@ from registry.audit.merkle import (
     verify_consistency,
     verify_inclusion,
 )
+from registry.audit.signed_notes import Signer
 from registry.audit.verify import (
     CHANGED,
     INCONSISTENT,
     MISSING,
     OK,
+    SIGNATURE,
     USAGE,
-    read_head,
+    Demands,
+    read_key,
+    read_note,
     verify_export,
 )
-from registry.models import AuditCheckpoint, AuditEvent, AuditLeaf, AuditNode, AuditPending
+from registry.models import (
+    AuditCheckpoint,
+    AuditEvent,
+    AuditKey,
+    AuditLeaf,
+    AuditNode,
+    AuditPending,
+    Membership,
+)
 from registry.services.audit import (
     AuditLogForked,
     CheckpointsUnavailable,
@@ -47,15 +60,19 @@ from registry.services.audit import (
     export_jsonl,
     exporting,
     latest_checkpoint,
+    publishing,
     record,
     seal,
     sealing,
 )
 from registry.triggers import remove_triggers
+from tests.cast import Cast
 from tests.databases import CommittedDatabase
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
 OWNER = Actor("user", "7", "Ada", request_id="r1", correlation_id="c1", source="192.0.2.1")
+
+STRANGER = str(Signer("stranger", Ed25519PrivateKey.generate()).public)
 
 on_postgresql = pytest.mark.skipif("connection.vendor != 'postgresql'", reason="one writer only")
 
@@ -82,13 +99,13 @@ def published(folder: Path) -> Checkpoint:
 
 def exported(**options: Any) -> bytes:
     out = BytesIO()
-    export_jsonl(out, **options)
+    export_jsonl(out, now=NOW, **options)
     return out.getvalue()
 
 
 def verified(data: bytes, *checkpoints: Checkpoint) -> int:
-    earlier = [read_head(checkpoint.body()) for checkpoint in checkpoints]
-    return verify_export(data.splitlines(keepends=True), earlier).code
+    earlier = tuple(read_note(checkpoint.body()) for checkpoint in checkpoints)
+    return verify_export(data.splitlines(keepends=True), Demands(earlier)).code
 
 
 def stored_node(level: int, idx: int) -> bytes:
@@ -123,20 +140,33 @@ def test_a_record_shares_the_fate_of_its_action(committed_db: CommittedDatabase)
     assert not AuditPending.objects.exists()
 
 
+PROGRAM = Actor("consumer", "3", "pricing")
+
+
 @pytest.mark.django_db
 def test_a_record_is_two_inserts(django_assert_num_queries: DjangoAssertNumQueries) -> None:
     with transaction.atomic(), django_assert_num_queries(2) as captured:
-        record(actor=OWNER, action="x.y", object_type="x", object_id="1", now=NOW)
+        record(actor=PROGRAM, action="x.y", object_type="x", object_id="1", now=NOW)
     assert all(query["sql"].startswith("INSERT") for query in captured.captured_queries)
 
 
 @pytest.mark.django_db
-def test_the_columns_repeat_the_payload() -> None:
+def test_a_person_acts_with_the_roles_of_the_moment(cast: Cast) -> None:
+    ada = cast.ada
+    held = list(Membership.objects.filter(user_id=ada.id).values_list("role", "team__name"))
+    event = recorded(actor=ada)
+    assert held
+    assert event.actor_roles == sorted(f"{role}:{team}" for role, team in held)
+    assert json.loads(event.payload_canonical)["actor"]["roles"] == event.actor_roles
+
+
+@pytest.mark.django_db
+def test_the_columns_repeat_the_payload_and_the_personal_fields() -> None:
     event = recorded(12, before={"a": 1}, after=["b"], reason="because", outcome="refused")
     event.refresh_from_db()
     assert json.loads(event.payload_canonical) == {
         "at": "2026-01-02T03:04:05.000006Z",
-        "actor": {"kind": event.actor_kind, "id": event.actor_id, "name": event.actor_name},
+        "actor": {"kind": event.actor_kind, "roles": event.actor_roles},
         "action": event.action,
         "object": {"type": event.object_type, "id": event.object_id},
         "outcome": event.outcome,
@@ -145,10 +175,22 @@ def test_the_columns_repeat_the_payload() -> None:
         "after": event.after,
         "request_id": event.request_id,
         "correlation_id": event.correlation_id,
-        "source": event.source,
+        "personal": commitment(event.personal.encode()),
     }
+    personal = json.loads(event.personal)
+    assert personal["actor"] == {"id": event.actor_id, "name": event.actor_name}
+    assert (personal["source"], len(bytes.fromhex(personal["salt"]))) == (event.source, 16)
     assert (event.at, event.object_id, event.before) == (NOW, "12", {"a": 1})
     assert bytes(event.leaf) == leaf_hash(event.payload_canonical.encode())
+
+
+@pytest.mark.django_db
+def test_no_personal_field_is_hashed_but_as_a_salted_commitment() -> None:
+    one, other = (recorded(object_type="user", object_id="ada.l") for _ in range(2))
+    for text in ("Ada", "ada.l", OWNER.source):
+        assert text not in one.payload_canonical
+    stated = [json.loads(event.payload_canonical)["personal"] for event in (one, other)]
+    assert stated[0] != stated[1]
 
 
 class AnyText(HypothesisTestCase):
@@ -165,18 +207,50 @@ class AnyText(HypothesisTestCase):
 
 
 @pytest.mark.django_db
-def test_no_audit_table_can_be_changed() -> None:
+@pytest.mark.parametrize("model", [AuditEvent, AuditLeaf, AuditNode, AuditCheckpoint, AuditKey])
+@pytest.mark.parametrize("statement", ['DELETE FROM "{}"', 'UPDATE "{}" SET "{}" = 7'])
+def test_no_audit_table_can_be_changed(model: Any, statement: str) -> None:
     record_many(2)
     seal(now=NOW)
-    for model in (AuditEvent, AuditLeaf, AuditNode, AuditCheckpoint):
-        table, column = model._meta.db_table, model._meta.pk_fields[0].column
-        for statement in (f'DELETE FROM "{table}"', f'UPDATE "{table}" SET "{column}" = 7'):
-            with (
-                pytest.raises(IntegrityError, match=f"seamless: {table} is append-only"),
-                transaction.atomic(),
-                connection.cursor() as cursor,
-            ):
-                cursor.execute(statement)
+    table, column = model._meta.db_table, model._meta.pk_fields[0].column
+    with (
+        pytest.raises(IntegrityError, match=f"seamless: {table} (is append-only|is never|never)"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(statement.format(table, column))
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "column", ["actor_name", "source", "personal", "payload_canonical", "reason"]
+)
+def test_a_field_that_erasure_may_empty_takes_no_other_value(column: str) -> None:
+    event = recorded(reason="because")
+    with pytest.raises(IntegrityError, match="may only empty it"), transaction.atomic():
+        AuditEvent.objects.filter(pk=event.pk).update(**{column: "forged"})
+    AuditEvent.objects.filter(pk=event.pk).update(**{column: ""})
+    with pytest.raises(IntegrityError, match="may only empty it"), transaction.atomic():
+        AuditEvent.objects.filter(pk=event.pk).update(**{column: "forged"})
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("column", ["before", "after"])
+def test_a_state_takes_no_other_value(column: str) -> None:
+    event = recorded(before={"a": 1})
+    with pytest.raises(IntegrityError, match="may only empty it"), transaction.atomic():
+        AuditEvent.objects.filter(pk=event.pk).update(**{column: {"a": 2}})
+
+
+@pytest.mark.django_db
+def test_erased_fields_and_dropped_payloads_leave_a_log_that_holds() -> None:
+    record_many(3)
+    seal(now=NOW)
+    gone = {"actor_id": "", "actor_name": "", "source": "", "personal": ""}
+    AuditEvent.objects.filter(sealed__seq=0).update(**gone)
+    AuditEvent.objects.filter(sealed__seq=1).update(**gone, payload_canonical="", reason="")
+    report = verify_export(exported().splitlines(keepends=True))
+    assert (report.code, report.erased, report.dropped) == (OK, 1, 1)
 
 
 @pytest.mark.django_db
@@ -212,7 +286,9 @@ def test_a_checkpoint_row_holds_the_note_and_what_it_continues() -> None:
         seal(now=NOW)
     last = AuditCheckpoint.objects.get(size=5)
     assert (last.previous_size, last.at) == (3, NOW)
+    note = read_note(last.note)
     assert Checkpoint.parse(last.note) == latest_checkpoint()
+    assert note.signed_by(read_key(AuditKey.objects.get().key))
 
 
 @pytest.mark.django_db
@@ -245,8 +321,8 @@ class AnyPortions(HypothesisTestCase):
     ) -> None:
         heads = []
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sealing, "_publish", lambda: None)
-            patch.setattr(sealing, "_refuse_fork", lambda: None)
+            patch.setattr(publishing, "publish", lambda now: None)
+            patch.setattr(publishing, "refuse_fork", lambda: None)
             for count in counts:
                 record_many(count)
                 heads.append(seal(now=NOW))
@@ -360,7 +436,7 @@ def test_only_one_process_seals_at_a_time(committed_db: CommittedDatabase) -> No
     def other_sealer() -> bool:
         try:
             with transaction.atomic():
-                taken = sealing._take_sealer_lock()
+                taken = sealing.take_sealer_lock()
                 holding.set()
                 assert may_end.wait(30)
             return taken
@@ -414,7 +490,7 @@ def test_what_was_published_meanwhile_by_another_log_is_not_overwritten(
     checkpoints.mkdir()
     other = Checkpoint(latest_checkpoint().origin, 2, bytes(32))
     (checkpoints / "checkpoint").write_text(other.body())
-    monkeypatch.setattr(sealing, "_refuse_fork", lambda: None)  # as if it had come just after
+    monkeypatch.setattr(publishing, "refuse_fork", lambda: None)  # as if it had come just after
     with pytest.raises(AuditLogForked):
         seal(now=NOW)
     assert published(checkpoints) == other
@@ -478,7 +554,7 @@ def test_an_export_holds_the_hashed_bytes_of_what_is_sealed() -> None:
     events = record_many(3)
     seal(now=NOW)
     recorded(99)
-    header, *rows, trailer = map(json.loads, exported().splitlines())
+    header, *rows, trailer, _digest = map(json.loads, exported().splitlines())
     assert (header["origin"], header["first"]) == (latest_checkpoint().origin, 0)
     assert [row["payload"] for row in rows] == [event.payload_canonical for event in events]
     assert Checkpoint.parse(trailer["checkpoint"]) == latest_checkpoint()
@@ -497,7 +573,7 @@ def test_an_export_reads_a_few_rows_at_a_time(
     monkeypatch.setattr(exporting, "EXPORT_PAGE", 3)
     record_many(8)
     seal(now=NOW)
-    with django_assert_num_queries(1 + 3):  # the checkpoint, and three pages
+    with django_assert_num_queries(1 + 1 + 4 + 2):  # checkpoint, key, pages, what is unsealed
         data = exported()
     assert verified(data) == OK
 
@@ -517,7 +593,7 @@ def test_the_database_owner_cannot_change_a_sealed_record_unseen() -> None:
     head = seal(now=NOW)
     assert head is not None
     with as_the_database_owner():
-        AuditEvent.objects.filter(sealed__seq=2).update(payload_canonical="{}")
+        AuditEvent.objects.filter(sealed__seq=2).update(payload_canonical="{}", leaf=b"x" * 32)
     report = verify_export(exported().splitlines(keepends=True))
     assert [(finding.code, finding.seq) for finding in report.findings] == [(CHANGED, 2)]
 
@@ -551,6 +627,8 @@ def test_the_command_seals_exports_and_verifies(
         "ok: records 0 to 2 of 'seamless.local/audit' hold",
         f"size 3, root {root}",
         "continues the checkpoint of 3 records",
+        f"signed by {'+'.join(AuditKey.objects.get().key.split('+')[:2])};"
+        " compare this key with one you trust (--key)",
     ]
 
 
@@ -559,7 +637,8 @@ def test_the_command_exports_to_standard_output(capfdbinary: Any) -> None:
     record_many(2)
     seal(now=NOW)
     call_command("audit", "export", "--from", "1")
-    assert capfdbinary.readouterr().out == exported(from_seq=1)
+    first = capfdbinary.readouterr().out.splitlines()[:2]
+    assert first == exported(from_seq=1).splitlines()[:2]
 
 
 @pytest.mark.django_db
@@ -568,10 +647,13 @@ def test_the_command_passes_the_verifiers_exit_code_through(tmp_path: Path) -> N
     seal(now=NOW)
     good, bad, other = (tmp_path / name for name in ("good", "bad", "other"))
     good.write_bytes(exported())
-    bad.write_bytes(exported().replace(b"Ada", b"Eve", 1))
+    bad.write_bytes(exported().replace(b"proposal.approve", b"proposal.approvE", 1))
     other.write_text(Checkpoint(latest_checkpoint().origin, 3, bytes(32)).body())
+    key = AuditKey.objects.get().key
+    call_command("audit", "verify", str(good), "--key", key)
     for code, arguments in (
         (CHANGED, [str(bad)]),
+        (SIGNATURE, [str(good), "--key", STRANGER]),
         (INCONSISTENT, [str(good), "--checkpoint", str(other)]),
         (USAGE, []),
     ):

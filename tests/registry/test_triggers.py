@@ -224,7 +224,7 @@ def test_making_triggers_again_changes_nothing() -> None:
 
 @pytest.mark.django_db
 def test_a_missing_trigger_is_named_by_the_system_check() -> None:
-    gone = AppendOnly("registry.AuditEvent").triggers(connection.vendor)[0]
+    gone = AppendOnly("registry.AuditLeaf").triggers(connection.vendor)[0]
     if connection.vendor == "postgresql":
         execute(f'DROP TRIGGER "{gone.name}" ON "{gone.table}"')
     else:
@@ -238,7 +238,7 @@ def test_a_missing_trigger_is_named_by_the_system_check() -> None:
 @on_postgresql
 @pytest.mark.parametrize("state", ["DISABLE", "ENABLE", "ENABLE REPLICA"])
 def test_a_trigger_that_is_not_always_enabled_counts_as_missing(state: str) -> None:
-    trigger = AppendOnly("registry.AuditEvent").triggers("postgresql")[0]
+    trigger = AppendOnly("registry.AuditLeaf").triggers("postgresql")[0]
     execute(f'ALTER TABLE "{trigger.table}" {state} TRIGGER "{trigger.name}"')
     assert missing_triggers(connection) == [trigger.name]
 

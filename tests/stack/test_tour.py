@@ -14,6 +14,7 @@ VARYING = [
     (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
     (r"observed \d:\d\d:\d\d", "observed TIME"),
     (r"root [0-9a-f]{64}", "root ROOT"),
+    (r"signed by seamless\.local/audit\+[0-9a-f]{8};", "signed by seamless.local/audit+KEY;"),
 ]
 PROGRESS = re.compile(r"^ +job \d+ (pending|running|done): \d+% \(.*\)$")
 

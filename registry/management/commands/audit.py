@@ -9,7 +9,9 @@ from typing import Any, NoReturn
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from registry.audit.verify import OK, USAGE, check_file
+from registry.audit.verify import OK, USAGE
+from registry.audit.verify.command import add_arguments as add_verify_arguments
+from registry.audit.verify.command import check_file
 from registry.errors import SeamlessError
 from registry.services.audit import export_jsonl, latest_checkpoint, seal
 
@@ -32,8 +34,7 @@ class Command(BaseCommand):
         export.add_argument("--from", type=int, default=0, dest="from_seq", help="first record")
         export.add_argument("--to-size", type=int, help="up to the checkpoint of this size")
         verify = actions.add_parser("verify", help="check an exported file")
-        verify.add_argument("export", type=Path)
-        verify.add_argument("--checkpoint", type=Path, action="append", default=[])
+        add_verify_arguments(verify)
 
     def handle(self, *args: Any, **options: Any) -> None:
         actions: dict[str, Callable[..., None]] = {
@@ -54,17 +55,25 @@ class Command(BaseCommand):
 
     def export(self, *, output: Path | None, from_seq: int, to_size: int | None, **_: Any) -> None:
         if output is None:
-            export_jsonl(sys.stdout.buffer, from_seq=from_seq, to_size=to_size)
+            export_jsonl(sys.stdout.buffer, now=timezone.now(), from_seq=from_seq, to_size=to_size)
             return
         try:
             with output.open("wb") as out:
-                done = export_jsonl(out, from_seq=from_seq, to_size=to_size)
+                done = export_jsonl(out, now=timezone.now(), from_seq=from_seq, to_size=to_size)
         except OSError as error:
             raise CommandError(f"cannot write {output}: {error.strerror}") from error
         self.stdout.write(f"{done.rows} records, sealed up to {done.checkpoint.size}, in {output}")
 
-    def verify(self, *, export: Path, checkpoint: list[Path], **_: Any) -> None:
-        code, text = check_file(export, checkpoint)
+    def verify(
+        self, *, export: Path, checkpoint: list[Path], key: list[str], **options: Any
+    ) -> None:
+        code, text = check_file(
+            export,
+            checkpoint,
+            key,
+            max_unsealed=options["max_unsealed"],
+            progress=options["progress"] or sys.stderr.isatty(),
+        )
         if code != OK:
             raise CommandError(text, returncode=code)
         self.stdout.write(text)

@@ -1,15 +1,12 @@
 """The head of the log, and the tree under it as the database holds it."""
 
-from functools import reduce
-from operator import or_
-
 from django.conf import settings
-from django.db.models import Q
 
 from registry.audit.checkpoint import Checkpoint
-from registry.audit.merkle import EMPTY_ROOT, Edge, edge_at, edge_nodes
+from registry.audit.merkle import EMPTY_ROOT, Edge
 from registry.errors import SeamlessError
-from registry.models.audit import AuditCheckpoint, AuditLeaf, AuditNode
+from registry.models.audit import AuditCheckpoint
+from registry.services.audit.tree import stored_edge
 
 DEFAULT_ORIGIN = "seamless.local/audit"
 
@@ -30,8 +27,15 @@ def log_origin() -> str:
 def latest_checkpoint() -> Checkpoint:
     """The head of the log; of the empty log before the first sealing."""
     stored = AuditCheckpoint.objects.order_by("-size").first()
-    size, root = (stored.size, bytes(stored.root)) if stored else (0, EMPTY_ROOT)
-    return Checkpoint(log_origin(), size, root)
+    return empty_log() if stored is None else as_checkpoint(stored)
+
+
+def as_checkpoint(stored: AuditCheckpoint) -> Checkpoint:
+    return Checkpoint(log_origin(), stored.size, bytes(stored.root))
+
+
+def empty_log() -> Checkpoint:
+    return Checkpoint(log_origin(), 0, EMPTY_ROOT)
 
 
 def edge_under(head: Checkpoint) -> Edge:
@@ -44,20 +48,3 @@ def edge_under(head: Checkpoint) -> Edge:
             size=head.size,
         )
     return edge
-
-
-def stored_edge(size: int) -> Edge | None:
-    """The right edge of the first `size` records, None where the tree does not reach so far."""
-    wanted = edge_nodes(size)
-    nodes = [Q(level=level, idx=idx) for level, idx in wanted if level > 0]
-    found = {
-        (level, idx): bytes(hash_)
-        for level, idx, hash_ in AuditNode.objects.filter(
-            reduce(or_, nodes, Q(level=-1))
-        ).values_list("level", "idx", "hash")
-    }
-    for leaf in AuditLeaf.objects.filter(seq=size - 1).values_list("leaf", flat=True):
-        found[0, size - 1] = bytes(leaf)
-    if any(node not in found for node in wanted):
-        return None
-    return edge_at(lambda level, idx: found[level, idx], size)

@@ -1,5 +1,7 @@
 """Appending: one event and one pending row in the transaction of what they record."""
 
+import json
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -7,8 +9,9 @@ from django.db import connection
 from django.db.transaction import TransactionManagementError
 
 from registry.actors import Actor
-from registry.audit.events import FORMAT, Event, Outcome, canonical_payload, leaf_hash, payload_of
+from registry.audit.events import FORMAT, Event, Outcome, leaf_hash, name, sealable
 from registry.models.audit import AuditEvent, AuditPending
+from registry.models.people import Membership
 
 _SAME_IN_PAYLOAD = (
     "action",
@@ -18,7 +21,6 @@ _SAME_IN_PAYLOAD = (
     "after",
     "request_id",
     "correlation_id",
-    "source",
 )
 
 
@@ -36,6 +38,8 @@ def record(
 ) -> AuditEvent:
     """Append one audit record to the caller's transaction: two INSERTs, no lock.
 
+    A person's roles of this moment are read and recorded with it.
+
     `before` and `after` are JSON values without secrets. Raises `TransactionManagementError`
     outside `transaction.atomic()`, where the record could outlive or miss its action, and
     `registry.canonical.NotCanonical` for values that JSON cannot say.
@@ -47,7 +51,7 @@ def record(
         )
     event = Event(
         at=now,
-        actor=actor,
+        actor=_with_roles(actor),
         action=action,
         object_type=object_type,
         object_id=object_id,
@@ -62,18 +66,28 @@ def record(
     return stored
 
 
+def _with_roles(actor: Actor) -> Actor:
+    if actor.kind != "user" or actor.roles or not actor.id.isdecimal():
+        return actor
+    held = Membership.objects.filter(user_id=int(actor.id)).values_list("role", "team__name")
+    return replace(actor, roles=tuple(sorted(f"{role}:{team}" for role, team in held)))
+
+
 def _stored(event: Event) -> AuditEvent:
-    payload = payload_of(event)
-    canonical = canonical_payload(payload)
+    sealed = sealable(event)
+    payload, personal = json.loads(sealed.payload), json.loads(sealed.personal)
     return AuditEvent(
         at=event.at,
         actor_kind=payload["actor"]["kind"],
-        actor_id=payload["actor"]["id"],
-        actor_name=payload["actor"]["name"],
+        actor_roles=payload["actor"]["roles"],
+        actor_id=personal["actor"]["id"],
+        actor_name=personal["actor"]["name"],
+        source=personal["source"],
         object_type=payload["object"]["type"],
-        object_id=payload["object"]["id"],
+        object_id=name(event.object_id),
         payload_format=FORMAT,
-        payload_canonical=canonical.decode(),
-        leaf=leaf_hash(canonical),
-        **{name: payload[name] for name in _SAME_IN_PAYLOAD},
+        payload_canonical=sealed.payload.decode(),
+        personal=sealed.personal.decode(),
+        leaf=leaf_hash(sealed.payload),
+        **{column: payload[column] for column in _SAME_IN_PAYLOAD},
     )

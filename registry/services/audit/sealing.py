@@ -4,39 +4,31 @@ There is no cursor over events: a transaction that commits late leaves its pendi
 sealing takes it. Causal order holds, since an event that saw another committed has a higher id.
 """
 
+import time
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 
 import structlog
-from django.conf import settings
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
+from django.db.models import Subquery
+from django.utils import timezone
 
 from registry.audit.checkpoint import Checkpoint
 from registry.audit.merkle import Edge, extend
-from registry.audit.publication import CheckpointFolder
-from registry.errors import Unavailable
+from registry.errors import SeamlessError
 from registry.models.audit import AuditCheckpoint, AuditLeaf, AuditNode, AuditPending
-from registry.services.audit.head import (
-    AuditLogForked,
-    edge_under,
-    latest_checkpoint,
-    log_origin,
-    stored_edge,
-)
+from registry.services.audit import publishing
+from registry.services.audit.head import edge_under, latest_checkpoint, log_origin
+from registry.services.audit.signing import signer_in_force
 
 SEAL_LIMIT = 20_000
+SEAL_WAIT_SECONDS = 2.0
+
+_POLL_SECONDS = 0.05
 
 _SEALER_LOCK = 0x5EA1_A0D1_7106  # any fixed number: the key of PostgreSQL's advisory lock
 
 log = structlog.get_logger("seamless.audit")
-
-
-class CheckpointsUnavailable(Unavailable):
-    """The folder of published checkpoints cannot be used, so nothing can be sealed."""
-
-    code = "audit_checkpoints_unavailable"
-    title = "Audit checkpoints unavailable"
 
 
 def seal(*, now: datetime, limit: int = SEAL_LIMIT) -> Checkpoint | None:
@@ -44,18 +36,43 @@ def seal(*, now: datetime, limit: int = SEAL_LIMIT) -> Checkpoint | None:
 
     Returns the new checkpoint, or None where nothing waits or another process is sealing. Must not
     run inside a transaction: what is published must already be committed. Raises `AuditLogForked`,
-    before anything is sealed, where the database does not continue the published checkpoint, and
-    `CheckpointsUnavailable` where that cannot be told.
+    before anything is sealed, where the database does not continue a published checkpoint,
+    `CheckpointsUnavailable` where that cannot be told, and `AuditKeyUnavailable` where nothing can
+    sign.
     """
-    _refuse_fork()
+    publishing.refuse_fork()
     sealed = _seal_pending(now, limit) if AuditPending.objects.exists() else None
-    _publish()
+    publishing.publish(now=now)
     return sealed
+
+
+def wait_until_sealed(event_id: int, *, seconds: float = SEAL_WAIT_SECONDS) -> int | None:
+    """The size of the first checkpoint over a committed event, waited (and sealed) for so long.
+
+    None where it is not sealed by then: it is recorded, and a later sealing takes it.
+    """
+    until = time.monotonic() + seconds
+    while (size := checkpoint_over(event_id)) is None and time.monotonic() < until:
+        try:
+            seal(now=timezone.now())
+        except (SeamlessError, OperationalError):
+            log.exception("audit_seal_failed", event=event_id)
+            return checkpoint_over(event_id)
+        if checkpoint_over(event_id) is None:
+            time.sleep(_POLL_SECONDS)
+    return size
+
+
+def checkpoint_over(event_id: int) -> int | None:
+    """The size of the first checkpoint that covers the event; None while it is only recorded."""
+    seq = AuditLeaf.objects.filter(event_id=event_id).values("seq")[:1]
+    found = AuditCheckpoint.objects.filter(size__gt=Subquery(seq)).order_by("size")
+    return found.values_list("size", flat=True).first()
 
 
 def _seal_pending(now: datetime, limit: int) -> Checkpoint | None:
     with transaction.atomic(durable=True):
-        if not _take_sealer_lock():
+        if not take_sealer_lock():
             return None
         edge = edge_under(latest_checkpoint())
         waiting = AuditPending.objects.order_by("event_id").values_list("event_id", "event__leaf")
@@ -67,11 +84,17 @@ def _seal_pending(now: datetime, limit: int) -> Checkpoint | None:
     return new
 
 
-def _take_sealer_lock() -> bool:
-    """PostgreSQL: an advisory lock until commit. SQLite: BEGIN IMMEDIATE already is the lock."""
+def take_sealer_lock(*, wait: bool = False) -> bool:
+    """For the transaction; False where another process holds it (unless `wait`).
+
+    PostgreSQL: an advisory lock until commit. SQLite: BEGIN IMMEDIATE already is the lock.
+    """
     if connection.vendor != "postgresql":
         return True
     with connection.cursor() as cursor:
+        if wait:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_SEALER_LOCK])
+            return True
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_SEALER_LOCK])
         return bool(cursor.fetchone()[0])
 
@@ -89,61 +112,8 @@ def _extend_log(edge: Edge, events: Sequence[tuple[int, bytes]], now: datetime) 
     sealed = AuditLeaf.objects.filter(seq__gte=edge.size).values("event_id")
     AuditPending.objects.filter(event_id__in=sealed).delete()
     new = Checkpoint(log_origin(), grown.size, grown.root())
+    note = signer_in_force(now=now).note(new.body())
     AuditCheckpoint.objects.create(
-        size=new.size, previous_size=edge.size, root=new.root, note=new.body(), at=now
+        size=new.size, previous_size=edge.size, root=new.root, note=note, at=now
     )
     return new
-
-
-def _refuse_fork() -> None:
-    _refuse_fork_from(_last_published(_folder()))
-
-
-def _refuse_fork_from(published: Checkpoint | None) -> None:
-    """Raise `AuditLogForked` unless the tree as it was at `published.size` has that root."""
-    if published is None:
-        return
-    edge = stored_edge(published.size)
-    if published.origin != log_origin() or edge is None or edge.root() != published.root:
-        held = latest_checkpoint().size
-        raise AuditLogForked(
-            f"the published checkpoint has {published.size} records of {published.origin!r};"
-            f" this database ({held} records of {log_origin()!r}) does not continue it: it was"
-            f" restored, rewritten or replaced, and nothing is sealed. Keep {_folder().file}: it"
-            " proves the fork. Only when that is settled, move it away to go on from here.",
-            published=published.size,
-            held=held,
-        )
-
-
-def _publish() -> None:
-    """Bring the folder up to the head in the database; the lock makes a late process harmless."""
-    folder = _folder()
-    if _last_published(folder) == latest_checkpoint():
-        return
-    try:
-        with folder.publishing():
-            published, head = _last_published(folder), latest_checkpoint()
-            _refuse_fork_from(published)
-            if head.size > (published.size if published else 0):
-                folder.write(head)
-    except OSError as error:
-        raise _unusable(folder, error) from error
-
-
-def _last_published(folder: CheckpointFolder) -> Checkpoint | None:
-    try:
-        return folder.last()
-    except (OSError, ValueError) as error:
-        raise _unusable(folder, error) from error
-
-
-def _unusable(folder: CheckpointFolder, error: Exception) -> CheckpointsUnavailable:
-    return CheckpointsUnavailable(
-        f"published checkpoints in {folder.folder}: {error}. Records wait unsealed until this is"
-        " repaired (SEAMLESS_CHECKPOINT_DIR)."
-    )
-
-
-def _folder() -> CheckpointFolder:
-    return CheckpointFolder(Path(settings.SEAMLESS_CHECKPOINT_DIR))

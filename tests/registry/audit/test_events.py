@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,9 +15,9 @@ from registry.audit.events import (
     NAME_LIMIT,
     OUTCOMES,
     Event,
-    canonical_payload,
+    commitment,
     leaf_hash,
-    payload_of,
+    sealable,
 )
 from registry.canonical import NotCanonical
 
@@ -34,29 +36,53 @@ def event(**changes: object) -> Event:
     return Event(**{**given_, "object_id": "12", **changes})  # type: ignore[arg-type]
 
 
+def payload_of(sent: Event) -> dict[str, Any]:
+    return dict(json.loads(sealable(sent).payload))
+
+
+def personal_of(sent: Event) -> dict[str, Any]:
+    return dict(json.loads(sealable(sent).personal))
+
+
 def test_the_bytes_of_a_record_never_change() -> None:
     """A golden value: whoever changes it must give the new layout a new format number."""
-    payload = canonical_payload(payload_of(event(after={"state": "approved"}, reason="É")))
-    assert payload.decode() == (
-        '{"action":"proposal.approve","actor":{"id":"7","kind":"user","name":"Ada"},'
-        '"after":{"state":"approved"},"at":"2026-01-02T03:04:05.000006Z","before":null,'
-        '"correlation_id":"c1","object":{"id":"12","type":"proposal"},"outcome":"ok",'
-        '"reason":"É","request_id":"r1","source":"192.0.2.1"}'
+    acted = replace(OWNER, roles=("reviewer:risk", "owner:desk"))
+    sent = event(actor=acted, after={"state": "approved"}, reason="É")
+    sealed = sealable(sent, salt=bytes(16))
+    personal = (
+        '{"actor":{"id":"7","name":"Ada"},"salt":"00000000000000000000000000000000",'
+        '"source":"192.0.2.1"}'
     )
-    assert leaf_hash(payload) == hashlib.sha256(b"\x00\x01" + payload).digest()
-    assert leaf_hash(payload, payload_format=2) != leaf_hash(payload)
+    assert sealed.personal.decode() == personal
+    committed = hashlib.sha256(b"seamless-audit-personal/1\n" + personal.encode()).hexdigest()
+    assert commitment(sealed.personal) == committed
+    assert sealed.payload.decode() == (
+        '{"action":"proposal.approve","actor":{"kind":"user","roles":["owner:desk",'
+        '"reviewer:risk"]},"after":{"state":"approved"},"at":"2026-01-02T03:04:05.000006Z",'
+        '"before":null,"correlation_id":"c1","object":{"id":"12","type":"proposal"},'
+        f'"outcome":"ok","personal":"{committed}","reason":"É","request_id":"r1"}}'
+    )
+    assert leaf_hash(sealed.payload) == hashlib.sha256(b"\x00\x02" + sealed.payload).digest()
+    assert leaf_hash(sealed.payload, payload_format=1) != leaf_hash(sealed.payload)
+
+
+def test_who_a_user_record_is_about_is_personal_too() -> None:
+    sent = event(object_type="user", object_id="ada")
+    assert payload_of(sent)["object"] == {"id": None, "type": "user"}
+    assert personal_of(sent)["object"] == "ada"
 
 
 def test_the_same_moment_in_another_zone_has_the_same_bytes() -> None:
     elsewhere = AT.astimezone(timezone(timedelta(hours=9)))
-    assert payload_of(event(at=elsewhere)) == payload_of(event())
+    salt = bytes(16)
+    assert sealable(event(at=elsewhere), salt=salt) == sealable(event(), salt=salt)
 
 
 @given(st.text(), json_values)
 def test_whatever_text_a_caller_sends_can_be_recorded(text: str, value: object) -> None:
     actor = Actor("user", text, text, request_id=text, correlation_id=text, source=text)
     sent = event(actor=actor, object_id=text, reason=text, before=value, after={text: value})
-    recorded = canonical_payload(payload_of(sent)).decode()
+    recorded = sealable(sent).payload.decode()
     assert "\\u0000" not in recorded.replace("\\\\", "")
     assert len(json.loads(recorded)["object"]["id"]) <= NAME_LIMIT
 
@@ -99,4 +125,4 @@ def test_a_record_that_says_too_little_is_a_programming_error(wrong: dict[str, o
 @pytest.mark.parametrize("value", [float("nan"), 2**53, object(), b"bytes"])
 def test_what_json_cannot_say_is_refused(value: object) -> None:
     with pytest.raises(NotCanonical):
-        canonical_payload(payload_of(event(after={"value": value})))
+        sealable(event(after={"value": value}))
