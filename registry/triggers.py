@@ -77,6 +77,20 @@ class AppendOnly:
 
 
 @dataclass(frozen=True, slots=True)
+class WriteOnce:
+    """Rows are inserted, read and deleted, but never changed."""
+
+    model: str
+
+    def triggers(self, vendor: str) -> list[Trigger]:
+        meta = apps.get_model(self.model)._meta
+        message = f"{PREFIX[:-1]}: {meta.db_table} never changes a row"
+        operations: tuple[Operation, ...] = ("update", "truncate")
+        refused = [Trigger(meta.db_table, f"no_{op}", op, _ALWAYS, message) for op in operations]
+        return [*refused, _no_replace(self.model, message)]
+
+
+@dataclass(frozen=True, slots=True)
 class Immutable:
     """Rows are never deleted, and `fields` (and the primary key) keep their first value."""
 
@@ -120,7 +134,7 @@ class Refuse:
         return [Trigger(table, f"{self.name}_{op}", op, condition, message) for op in self.on]
 
 
-Protection = AppendOnly | Immutable | Refuse
+Protection = AppendOnly | WriteOnce | Immutable | Refuse
 
 _declared: dict[Protection, None] = {}
 

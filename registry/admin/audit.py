@@ -12,6 +12,7 @@ from registry.admin.panels import STATE_COLOURS, Panel, label, moment, pretty_js
 from registry.admin.readonly import ReadOnlyAdmin, ReadOnlyLogAdmin
 from registry.audit.events import OUTCOMES
 from registry.models import AuditCheckpoint, AuditEvent
+from registry.services.audit.selecting import mentioning
 
 
 class OutcomeFilter(admin.SimpleListFilter):
@@ -34,15 +35,16 @@ class AuditEventAdmin(ReadOnlyLogAdmin):
     viewers = AUDIT_READERS
     list_display = ("what", "who", "outcome_label", "when", "seal")
     list_filter = (OutcomeFilter,)
-    search_fields = ("action", "=object_id", "actor_name", "=request_id")
-    search_help_text = "Action or person (part of it), or an object's id or a request id (whole)."
+    search_fields = ("action",)  # shows the box; see get_search_results
+    search_help_text = "A whole action, person, object, consumer, request or correlation id."
     ordering = ("-pk",)
     fields = (
         "at",
         "actor_kind",
         "actor_name",
         "object_type",
-        "object_id",
+        "object_name",
+        "consumer",
         "request_id",
         "correlation_id",
         "source",
@@ -51,15 +53,22 @@ class AuditEventAdmin(ReadOnlyLogAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEvent]:
         found: QuerySet[AuditEvent] = super().get_queryset(request)
         first_over_it = AuditCheckpoint.objects.filter(size__gt=OuterRef("sealed__seq"))
-        return found.select_related("sealed").annotate(
+        return found.select_related("sealed", "personal", "payload").annotate(
             checkpoint=Subquery(first_over_it.order_by("size").values("size")[:1])
         )
 
-    @display(description="Action", header=True, ordering="action")
-    def what(self, event: AuditEvent) -> Sequence[str]:
-        return event.action, f"{event.object_type} {event.object_id}"
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[AuditEvent], search_term: str
+    ) -> tuple[QuerySet[AuditEvent], bool]:
+        if text := search_term.strip():
+            queryset = queryset.filter(pk__in=mentioning(text))
+        return queryset, False
 
-    @display(description="Actor", header=True, ordering="actor_name")
+    @display(description="Action", header=True)
+    def what(self, event: AuditEvent) -> Sequence[str]:
+        return event.action, f"{event.object_type} {event.object_name}"
+
+    @display(description="Actor", header=True)
     def who(self, event: AuditEvent) -> Sequence[str]:
         return event.actor_name, f"{event.actor_kind} {event.source}"
 

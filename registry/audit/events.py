@@ -116,6 +116,19 @@ def personal_of(event: Event, salt: bytes) -> dict[str, Any]:
     return personal
 
 
+def consumer_of(event: Event) -> str:
+    """The consumer that acted, was acted on, or that the event's states name; empty for none."""
+    if event.actor.kind == "consumer":
+        return name(event.actor.name)
+    if event.object_type == "consumer":
+        return name(event.object_id)
+    for state in (event.after, event.before):
+        named = state.get("consumer") if isinstance(state, Mapping) else None
+        if isinstance(named, str):
+            return name(named)
+    return ""
+
+
 def commitment(personal: bytes) -> str:
     return hashlib.sha256(_COMMITMENT + personal).hexdigest()
 

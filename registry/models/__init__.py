@@ -6,7 +6,9 @@ from registry.models.audit import (
     AuditKey,
     AuditLeaf,
     AuditNode,
+    AuditPayload,
     AuditPending,
+    AuditPersonal,
 )
 from registry.models.bundles import Bundle, BundleMember, Release, ReleaseMember
 from registry.models.consumers import (
@@ -40,7 +42,9 @@ __all__ = [
     "AuditKey",
     "AuditLeaf",
     "AuditNode",
+    "AuditPayload",
     "AuditPending",
+    "AuditPersonal",
     "Bundle",
     "BundleMember",
     "CanaryTally",

@@ -2,58 +2,146 @@
 
 An event is written, with a pending row, by the transaction of the action it records; the sealer
 (`registry.services.audit`) then gives it the next sequence number and a place in the Merkle tree.
+
+What may leave the log again has tables of its own, whose rows are deleted whole or stay as they
+are: personal fields (erasure) and payloads (retention). The leaf, which proves them, stays.
 """
+
+import json
+from typing import Any
 
 from django.db import models
 from django.db.models import F, Q
 
 from registry.audit.events import NAME_LIMIT, OUTCOMES
-from registry.triggers import AppendOnly, Immutable, Refuse, protect
+from registry.triggers import AppendOnly, Refuse, WriteOnce, protect
 
 HASH_BYTES = 32
 
 
 class AuditEvent(models.Model):
-    """What happened. `payload_canonical` is what counts; the other columns are for searching.
+    """What happened. The payload (`AuditPayload`) is what counts; the columns are for searching.
 
-    `personal` opens the payload's commitment (see `registry.audit.events`). Only erasure may empty
-    it, together with the columns that repeat it, and only retention may empty the payload; the leaf
-    stays.
+    `object_id` is empty where it points at a person (see `AuditPersonal`). `consumer` names the
+    consumer that acted, was acted on, or that the record's states are about.
     """
 
-    at = models.DateTimeField(db_index=True)
+    at = models.DateTimeField()
     actor_kind = models.CharField(max_length=8)
-    actor_id = models.CharField(max_length=NAME_LIMIT, blank=True)
-    actor_name = models.CharField(max_length=NAME_LIMIT, blank=True)
-    actor_roles = models.JSONField(default=list)
     action = models.CharField(max_length=NAME_LIMIT)
     object_type = models.CharField(max_length=NAME_LIMIT)
     object_id = models.CharField(max_length=NAME_LIMIT, blank=True)
+    consumer = models.CharField(max_length=NAME_LIMIT, blank=True, default="")
     outcome = models.CharField(max_length=8)
-    reason = models.TextField(blank=True)
-    before = models.JSONField(null=True)
-    after = models.JSONField(null=True)
     request_id = models.CharField(max_length=NAME_LIMIT, blank=True)
     correlation_id = models.CharField(max_length=NAME_LIMIT, blank=True)
-    source = models.CharField(max_length=NAME_LIMIT, blank=True)
     payload_format = models.PositiveSmallIntegerField()
-    payload_canonical = models.TextField(blank=True)
-    personal = models.TextField(blank=True, default="")
     leaf = models.BinaryField(max_length=HASH_BYTES)
 
     class Meta:
         constraints = [
             models.CheckConstraint(condition=Q(outcome__in=OUTCOMES), name="audit_outcome_known"),
         ]
+        # Each ends in the id, so that a page of a long list is read from the index in its order.
         indexes = [
-            models.Index(fields=["object_type", "object_id"], name="audit_event_object"),
-            models.Index(fields=["actor_kind", "actor_id"], name="audit_event_actor"),
-            models.Index(fields=["action"], name="audit_event_action"),
-            models.Index(fields=["correlation_id"], name="audit_event_correlation"),
+            models.Index(fields=["at", "id"], name="audit_event_at"),
+            models.Index(fields=["action", "id"], name="audit_event_action"),
+            models.Index(fields=["object_type", "object_id", "id"], name="audit_event_object"),
+            models.Index(fields=["consumer", "id"], name="audit_event_consumer"),
+            models.Index(fields=["request_id", "id"], name="audit_event_request"),
+            models.Index(fields=["correlation_id", "id"], name="audit_event_correlation"),
         ]
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M:%S} {self.actor_name} {self.action} {self.outcome}"
+
+    @property
+    def payload_canonical(self) -> str:
+        """The text that was hashed; empty once retention dropped it."""
+        kept = getattr(self, "payload", None)
+        return "" if kept is None else kept.text
+
+    @property
+    def stated(self) -> dict[str, Any]:
+        """The payload's fields; none once retention dropped it."""
+        return json.loads(self.payload_canonical or "{}")
+
+    @property
+    def reason(self) -> str:
+        return str(self.stated.get("reason", ""))
+
+    @property
+    def before(self) -> Any:
+        return self.stated.get("before")
+
+    @property
+    def after(self) -> Any:
+        return self.stated.get("after")
+
+    @property
+    def actor_roles(self) -> list[str]:
+        return list(self.stated.get("actor", {}).get("roles", ()))
+
+    @property
+    def actor_id(self) -> str:
+        return self._personal("actor_id")
+
+    @property
+    def actor_name(self) -> str:
+        """Empty once erased."""
+        return self._personal("actor_name")
+
+    @property
+    def source(self) -> str:
+        return self._personal("source")
+
+    @property
+    def object_name(self) -> str:
+        """The object's id, also where it is a person (empty once erased)."""
+        return self.object_id or self._personal("object_id")
+
+    def _personal(self, field: str) -> str:
+        kept = getattr(self, "personal", None)
+        return "" if kept is None else str(getattr(kept, field))
+
+
+class AuditPersonal(models.Model):
+    """The fields of an event that point at a person, until erasure deletes the row.
+
+    `text` opens the payload's commitment (see `registry.audit.events`; format 1 had none); the
+    other columns repeat it for searching.
+    """
+
+    event = models.OneToOneField(
+        AuditEvent, models.PROTECT, primary_key=True, related_name="personal"
+    )
+    actor_id = models.CharField(max_length=NAME_LIMIT, blank=True)
+    actor_name = models.CharField(max_length=NAME_LIMIT, blank=True)
+    source = models.CharField(max_length=NAME_LIMIT, blank=True)
+    object_id = models.CharField(max_length=NAME_LIMIT, blank=True)
+    text = models.TextField(blank=True)
+
+    class Meta:
+        verbose_name_plural = "audit personal fields"
+        indexes = [
+            models.Index(fields=["actor_name", "event"], name="audit_personal_actor"),
+            models.Index(fields=["object_id", "event"], name="audit_personal_object"),
+        ]
+
+    def __str__(self) -> str:
+        return f"personal fields of event {self.event_id}"
+
+
+class AuditPayload(models.Model):
+    """The text that an event's leaf hashes, until retention deletes the row."""
+
+    event = models.OneToOneField(
+        AuditEvent, models.PROTECT, primary_key=True, related_name="payload"
+    )
+    text = models.TextField()
+
+    def __str__(self) -> str:
+        return f"payload of event {self.event_id}"
 
 
 class AuditPending(models.Model):
@@ -123,54 +211,29 @@ class AuditKey(models.Model):
         return self.key
 
 
-_ERASABLE = ("actor_id", "actor_name", "source", "personal")
-_DROPPABLE = ("payload_canonical", "reason", "object_id")
-_JSON = ("before", "after")
-
 protect(
-    Immutable(
-        "registry.AuditEvent",
-        fields=(
-            "at",
-            "actor_kind",
-            "actor_roles",
-            "action",
-            "object_type",
-            "outcome",
-            "request_id",
-            "correlation_id",
-            "payload_format",
-            "leaf",
-        ),
-    ),
-    Refuse(
-        "registry.AuditEvent",
-        name="only_emptied",
-        on=("update",),
-        when=" OR ".join(
-            [f"({{new.{f}}} <> {{old.{f}}} AND {{new.{f}}} <> '')" for f in _ERASABLE + _DROPPABLE]
-            + [f"({{new.{f}}} IS NOT NULL AND {{old.{f}}} IS NULL)" for f in _JSON]
-            + [f"({{new.{f}}} IS NOT NULL AND {{new.{f}}} <> {{old.{f}}})" for f in _JSON]
-        ),
-        message="a record is append-only; erasure and retention may only empty it",
-    ),
+    AppendOnly("registry.AuditEvent"),
     AppendOnly("registry.AuditKey"),
     AppendOnly("registry.AuditLeaf"),
     AppendOnly("registry.AuditNode"),
     AppendOnly("registry.AuditCheckpoint"),
-    Refuse(
-        "registry.AuditPending",
-        name="pending_goes_when_sealed",
-        on=("delete",),
-        when="NOT EXISTS (SELECT 1 FROM {registry.AuditLeaf}"
-        " WHERE {registry.AuditLeaf.event} = {old.event})",
-        message="an event stays pending until it is sealed",
-    ),
-    Refuse(
-        "registry.AuditPending",
-        name="pending_never_changes",
-        on=("update",),
-        when="1 = 1",
-        message="a pending row never changes",
+    *(
+        rule
+        for model, what in (
+            ("registry.AuditPending", "an event stays pending until it is sealed"),
+            ("registry.AuditPersonal", "a record stays whole until it is sealed"),
+            ("registry.AuditPayload", "a record stays whole until it is sealed"),
+        )
+        for rule in (
+            WriteOnce(model),
+            Refuse(
+                model,
+                name="stays_until_sealed",
+                on=("delete",),
+                when="NOT EXISTS (SELECT 1 FROM {registry.AuditLeaf}"
+                " WHERE {registry.AuditLeaf.event} = {old.event})",
+                message=what,
+            ),
+        )
     ),
 )

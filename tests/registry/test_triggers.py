@@ -21,6 +21,7 @@ from registry.triggers import (
     Immutable,
     Protection,
     Refuse,
+    WriteOnce,
     check_triggers,
     create_triggers,
     install_triggers,
@@ -35,6 +36,9 @@ READS_GROUPS = Refuse(
     message="no permission is called like a group",
     when="{new.codename} IN (SELECT {registered:auth.Group.name} FROM {registered:auth.Group})",
 )
+
+
+BOUND = [AppendOnly("auth.Group"), Immutable("auth.Group", ()), WriteOnce("auth.Group")]
 
 
 @contextmanager
@@ -100,8 +104,8 @@ def test_the_orm_cannot_change_an_append_only_table_either() -> None:
 @pytest.mark.django_db
 @on_sqlite
 @pytest.mark.parametrize("recursive", ["ON", "OFF"])
-@pytest.mark.parametrize("protection", [AppendOnly("auth.Group"), Immutable("auth.Group", ())])
-def test_replace_slips_past_neither_kind(protection: Protection, recursive: str) -> None:
+@pytest.mark.parametrize("protection", BOUND)
+def test_replace_slips_past_no_kind(protection: Protection, recursive: str) -> None:
     group = protect_groups(protection)
     execute(f"PRAGMA recursive_triggers = {recursive}")
     for values in (f"({group.id}, 'others')", f"({group.id + 100}, 'owners')"):
@@ -116,11 +120,20 @@ def test_replace_slips_past_neither_kind(protection: Protection, recursive: str)
 
 @pytest.mark.django_db
 @on_postgresql
-@pytest.mark.parametrize("protection", [AppendOnly("auth.Group"), Immutable("auth.Group", ())])
-def test_truncate_slips_past_neither_kind(protection: Protection) -> None:
+@pytest.mark.parametrize("protection", BOUND)
+def test_truncate_slips_past_no_kind(protection: Protection) -> None:
     protect_groups(protection)
     with refused("seamless: auth_group"):
         execute("TRUNCATE auth_group CASCADE")
+
+
+@pytest.mark.django_db
+def test_rows_written_once_are_deleted_but_never_changed() -> None:
+    group = protect_groups(WriteOnce("auth.Group"))
+    for statement in ("UPDATE auth_group SET name = ''", "UPDATE auth_group SET name = name"):
+        with refused("seamless: auth_group never changes a row"):
+            execute(statement)
+    assert group.delete()[0] == 1
 
 
 @pytest.mark.django_db
@@ -224,7 +237,7 @@ def test_making_triggers_again_changes_nothing() -> None:
 
 @pytest.mark.django_db
 def test_a_missing_trigger_is_named_by_the_system_check() -> None:
-    gone = AppendOnly("registry.AuditLeaf").triggers(connection.vendor)[0]
+    gone = AppendOnly("registry.AuditEvent").triggers(connection.vendor)[0]
     if connection.vendor == "postgresql":
         execute(f'DROP TRIGGER "{gone.name}" ON "{gone.table}"')
     else:
@@ -238,7 +251,7 @@ def test_a_missing_trigger_is_named_by_the_system_check() -> None:
 @on_postgresql
 @pytest.mark.parametrize("state", ["DISABLE", "ENABLE", "ENABLE REPLICA"])
 def test_a_trigger_that_is_not_always_enabled_counts_as_missing(state: str) -> None:
-    trigger = AppendOnly("registry.AuditLeaf").triggers("postgresql")[0]
+    trigger = AppendOnly("registry.AuditEvent").triggers("postgresql")[0]
     execute(f'ALTER TABLE "{trigger.table}" {state} TRIGGER "{trigger.name}"')
     assert missing_triggers(connection) == [trigger.name]
 

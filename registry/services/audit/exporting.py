@@ -150,14 +150,14 @@ def _leaves(source: Source) -> QuerySet[AuditLeaf]:
 def _pages(source: Source) -> Iterator[list[Row]]:
     """Keyset pages: the same few rows in memory however long the log, on either database."""
     last = -1
-    columns = ("seq", "event__payload_format", "leaf", "event__payload_canonical")
+    columns = ("event__payload_format", "leaf", "event__payload__text", "event__personal__text")
     while True:
         found = _leaves(source).filter(seq__gt=last).order_by("seq")
         page = [
-            Row(seq, version, bytes(leaf), payload or None, personal or None)
-            for seq, version, leaf, payload, personal in found.values_list(
-                *columns, "event__personal"
-            )[:EXPORT_PAGE]
+            Row(seq, version, bytes(leaf), payload, personal or None)
+            for seq, version, leaf, payload, personal in found.values_list("seq", *columns)[
+                :EXPORT_PAGE
+            ]
         ]
         if not page:
             return  # records taken out of the table end it early; the verifier names the first

@@ -40,7 +40,7 @@ def named_keys(size: int) -> list[NamedKey]:
 
 def _sealed_rotations(size: int) -> list[AuditEvent]:
     found = AuditEvent.objects.filter(action=ROTATION, outcome="ok", sealed__seq__lt=size)
-    return list(found.select_related("sealed").order_by("sealed__seq"))
+    return list(found.select_related("sealed", "payload").order_by("sealed__seq"))
 
 
 def _named_by(rotation: AuditEvent) -> str:

@@ -1,8 +1,12 @@
 """A selection of records as a query."""
 
-from django.db.models import Q
+from typing import Any
 
+from django.db.models import Q, QuerySet
+
+from registry.audit.events import PERSONAL_OBJECTS
 from registry.audit.selection import Selection
+from registry.models.audit import AuditEvent, AuditPersonal
 
 
 def matching(selection: Selection, prefix: str = "") -> Q:
@@ -11,22 +15,33 @@ def matching(selection: Selection, prefix: str = "") -> Q:
     exact = {
         "at__gte": selection.since,
         "at__lt": selection.until,
-        "actor_name": selection.actor,
+        "personal__actor_name": selection.actor,
         "action": selection.action,
         "object_type": kind,
-        "object_id": identity,
+        "consumer": selection.consumer,
         "outcome": selection.outcome,
         "request_id": selection.request_id,
         "correlation_id": selection.correlation_id,
     }
-    wanted = Q(**{f"{prefix}{name}": value for name, value in exact.items() if value})
-    return wanted & _of_consumer(selection.consumer, prefix) if selection.consumer else wanted
+    exact[_object_column(kind)] = identity
+    return Q(**{f"{prefix}{name}": value for name, value in exact.items() if value})
 
 
-def _of_consumer(name: str, prefix: str) -> Q:
-    """By it, on it, or on something whose record names it."""
-    found = Q(**{f"{prefix}actor_kind": "consumer", f"{prefix}actor_name": name})
-    found |= Q(**{f"{prefix}object_type": "consumer", f"{prefix}object_id": name})
-    for state in ("before", "after"):
-        found |= Q(**{f"{prefix}{state}__consumer": name})
-    return found
+def mentioning(text: str) -> QuerySet[Any, Any]:
+    """Ids of the events with this action, person, object, consumer or request, each by its index.
+
+    A union, since no database uses several indexes for an OR over two tables.
+    """
+    exact = ("action", "object_id", "consumer", "request_id", "correlation_id")
+    found: list[QuerySet[Any, Any]] = [
+        AuditEvent.objects.filter(**{column: text}).values("pk") for column in exact
+    ]
+    found += [
+        AuditPersonal.objects.filter(**{column: text}).values("pk")
+        for column in ("actor_name", "object_id")
+    ]
+    return found[0].union(*found[1:])
+
+
+def _object_column(kind: str) -> str:
+    return "personal__object_id" if kind in PERSONAL_OBJECTS else "object_id"
