@@ -19,6 +19,8 @@ from coordinator.ports import (
 )
 from coordinator.services.failing import QUARANTINE_LIMIT
 from provider.models import Segment
+from provider.node_view import grid_of
+from provider.segment_blocks import blocks_of_segment
 from provider.stores.opening import open_store, source_of
 from provider.stores.protocol import Staged as StagedBars
 from provider.stores.protocol import Store
@@ -43,6 +45,7 @@ class StagedSegment:
     epoch: int
     store: Store
     file: StagedBars
+    blocks: list[list[Any]]
 
 
 class NodeShardHandler:
@@ -67,10 +70,11 @@ class NodeShardHandler:
         bound = frame_of(versions[0].content.document)
         store = open_store(self._node, bound)
         file = store.stage(table, shard.shard_id, epoch)
+        blocks = blocks_of_segment(store, file.name, shard.range, bound, grid_of(self._node))
         return Staged(
             n_rows=file.rows,
             checksum=file.checksum,
-            payload=StagedSegment(task=shard, epoch=epoch, store=store, file=file),
+            payload=StagedSegment(shard, epoch, store, file, blocks),
         )
 
     def publish(self, staged: Staged, connection: Any) -> None:
@@ -84,6 +88,7 @@ class NodeShardHandler:
             rows=staged.n_rows,
             range_start=segment.task.range.start,
             range_end=segment.task.range.end,
+            blocks=segment.blocks,
         )
 
     def discard(self, staged: Staged) -> None:

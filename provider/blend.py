@@ -54,7 +54,7 @@ class Blended:
 
     `keys[n]` are the key values of series n, the expected series first. `unreadable` are the rows
     whose time cannot be read: they are checked, and not part of the answer. `marks` has an entry
-    per flag; `untimed` names the pieces that have no time column at all.
+    per flag; `sources` names the pieces by their numbers, `untimed` those without a time column.
     """
 
     frame: Frame
@@ -63,10 +63,18 @@ class Blended:
     unreadable: Sequence[Part]
     marks: Mapping[str, Marks]
     untimed: Sequence[str] = ()
+    sources: Sequence[str] = ()
 
     @property
     def rows(self) -> int:
         return sum(part.table.num_rows for part in self.parts)
+
+    def bounds(self) -> tuple[int, int] | None:
+        """The first and the last epoch second of the rows; None without rows."""
+        seconds = [part.times.seconds for part in self.parts if part.table.num_rows]
+        if not seconds:
+            return None
+        return int(min(part[0] for part in seconds)), int(max(part[-1] for part in seconds))
 
     def joined(self) -> "Blended":
         """The same rows in as few parts as exact types allow (one, as a rule)."""
@@ -138,7 +146,14 @@ def blend(
     index = SeriesIndex(frame.key, expected)
     read = [_read(piece.table, frame, index) for piece in pieces]
     if frame.time is None:
-        return Blended(frame, index.keys, _in_parts(read, _all_rows(read), frame), (), {})
+        return Blended(
+            frame,
+            index.keys,
+            _in_parts(read, _all_rows(read), frame),
+            (),
+            {},
+            sources=[piece.source for piece in pieces],
+        )
     winners, collisions = _winners(read, _ranked(index.keys, len(expected)))
     return Blended(
         frame=frame,
@@ -147,6 +162,7 @@ def blend(
         unreadable=_unreadable(read),
         marks=_marks(read, frame, grid) | collisions,
         untimed=[p.source for p in pieces if frame.time not in p.table.column_names],
+        sources=[piece.source for piece in pieces],
     )
 
 
@@ -310,7 +326,7 @@ def _part(read: Sequence[_Read], members: Sequence[int], rows: _Rows, frame: Fra
     table = _concatenated([read[number].table for number in members], frame.time)
     if not np.array_equal(chosen, np.arange(table.num_rows)):
         table = table.take(chosen)
-    return Part(_with_time(table, times, frame), series, times, places)
+    return Part(_with_time(table, times, frame), series, times, places, rows.piece[places])
 
 
 def _concatenated(tables: Sequence[pa.Table], time: str | None) -> pa.Table:
@@ -333,11 +349,12 @@ def _with_time(table: pa.Table, times: Times, frame: Frame) -> pa.Table:
 def _unreadable(read: Sequence[_Read]) -> list[Part]:
     """The rows without a readable time, each piece's by themselves, as they were read."""
     parts = []
-    for item in read:
+    for number, item in enumerate(read):
         rows = np.flatnonzero(~item.times.readable)
         if len(rows):
+            origin = np.full(len(rows), number, np.int64)
             parts.append(
-                Part(item.table.take(rows), item.series[rows], item.times.take(rows), rows)
+                Part(item.table.take(rows), item.series[rows], item.times.take(rows), rows, origin)
             )
     return parts
 

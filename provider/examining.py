@@ -18,7 +18,7 @@ from provider.diagnosis import (
     advise_on_times,
     series_of,
 )
-from provider.seamless import committed_segments, expected_series, grid_of, policy_of
+from provider.node_view import committed_segments, expected_series, grid_of, policy_of
 from provider.stores.opening import open_store, open_store_of
 from provider.timeline import read_times
 from registry.actors import Actor

@@ -1,6 +1,6 @@
 """What the provider counts and times; names and labels are promised to dashboards."""
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 # Past every budget that is alerted on: the longest is a total of 240 s.
 SLA_BUCKETS = (
@@ -28,4 +28,33 @@ WARNINGS = Counter(
     "seamless_conformance_warning_total",
     "Warnings of conformance reports.",
     ["node_id", "interval"],
+)
+
+SLA_VIOLATIONS = Counter(
+    "seamless_sla_violation_total",
+    "Budgets of the SLA policy that ended before their work, also where an answer was sent.",
+    ["node_id", "phase"],
+)
+PARTIAL_RETURNS = Counter(
+    "partial_fill_returns_total",
+    "Answers that were sent although they are less than the policy promises, and why.",
+    ["node_id", "interval", "reason"],
+)
+COVERAGE_RATIO = Gauge(
+    "coverage_ratio",
+    "The share of expected bars in the node's last answer.",
+    ["node_id", "interval"],
+    multiprocess_mode="mostrecent",
+)
+STALENESS = Gauge(
+    "live_staleness_seconds",
+    "The age of the newest bar in the node's last answer that reached the present.",
+    ["node_id", "interval"],
+    multiprocess_mode="mostrecent",
+)
+CACHE_HITS = Counter(
+    "seamless_cache_hit_total", "Windows served from memory.", ["node_id", "interval"]
+)
+CACHE_MISSES = Counter(
+    "seamless_cache_miss_total", "Windows that had to be read.", ["node_id", "interval"]
 )

@@ -4,13 +4,25 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
+from coordinator.coverage import Window
 from coordinator.models import BackfillShard
 from registry.models import Node, SchemaVersion
 from registry.triggers import AppendOnly, protect
 
 
+class SegmentQuery(models.QuerySet["Segment"]):
+    def touching(self, node: Node, window: Window) -> "SegmentQuery":
+        """The node's segments in the window, in order of publication."""
+        found = self.filter(node=node, range_start__lte=window.end, range_end__gte=window.start)
+        return found.order_by("pk")
+
+
 class Segment(models.Model):
-    """A published file of backfilled bars. What has no row here is read by nobody."""
+    """A published file of backfilled bars. What has no row here is read by nobody.
+
+    `blocks` are the checksums of its blocks, as `[number, rows, checksum]`, made when it was
+    written: the dataset fingerprint is composed of them.
+    """
 
     node = models.ForeignKey(Node, models.PROTECT, related_name="segments")
     shard = models.ForeignKey(BackfillShard, models.PROTECT, related_name="segments")
@@ -20,7 +32,10 @@ class Segment(models.Model):
     rows = models.PositiveBigIntegerField()
     range_start = models.BigIntegerField()
     range_end = models.BigIntegerField()
+    blocks = models.JSONField(default=list)
     created_at = models.DateTimeField(db_default=Now())
+
+    objects = SegmentQuery.as_manager()
 
     class Meta:
         ordering = ["pk"]

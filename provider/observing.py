@@ -4,9 +4,22 @@ from collections.abc import Callable
 
 import structlog
 
+from coordinator.coverage import Window
 from provider.conformance import ConformanceReport
-from provider.metrics import FLAGS, SCHEMA_FAILURES, SLA_SECONDS, WARNINGS
+from provider.metrics import (
+    CACHE_HITS,
+    CACHE_MISSES,
+    COVERAGE_RATIO,
+    FLAGS,
+    PARTIAL_RETURNS,
+    SCHEMA_FAILURES,
+    SLA_SECONDS,
+    SLA_VIOLATIONS,
+    STALENESS,
+    WARNINGS,
+)
 from provider.sla import PhaseObservation, SeamlessSLAExceeded, SLAPolicy
+from provider.verdict import Verdict
 from registry.models import Mode, Node
 
 sla_log = structlog.get_logger("seamless.sla")
@@ -24,6 +37,7 @@ def observe_phase(node: Node) -> Callable[[PhaseObservation], None]:
 
 
 def observe_violation(node: Node, exceeded: SeamlessSLAExceeded, policy: SLAPolicy) -> None:
+    SLA_VIOLATIONS.labels(node.node_id, exceeded.phase).inc()
     sla_log.warning(
         "seamless.sla.phase_exceeded",
         node_id=node.node_id,
@@ -33,6 +47,38 @@ def observe_violation(node: Node, exceeded: SeamlessSLAExceeded, policy: SLAPoli
         budget_ms=exceeded.budget_ms,
         mode=str(policy.on_violation),
     )
+
+
+def observe_answer(
+    node: Node, window: Window, verdict: Verdict, fingerprint: str, policy: SLAPolicy
+) -> None:
+    """How complete and how fresh the answer is, and that it is less than promised if it is."""
+    COVERAGE_RATIO.labels(node.node_id, str(node.interval)).set(verdict.coverage)
+    if verdict.staleness_seconds is not None:
+        STALENESS.labels(node.node_id, str(node.interval)).set(verdict.staleness_seconds)
+    if verdict.reason is None or verdict.mode is None:
+        return
+    if verdict.violation is not None:
+        observe_violation(node, verdict.violation, policy)
+    PARTIAL_RETURNS.labels(node.node_id, str(node.interval), verdict.reason.value).inc()
+    facts = verdict.to_dict()
+    sla_log.warning(
+        "seamless.sla.downgrade",
+        node_id=node.node_id,
+        interval=node.interval,
+        start=window.start,
+        end=window.end,
+        mode=verdict.mode.value,
+        reason=verdict.reason.value,
+        coverage_ratio=verdict.coverage,
+        staleness_ms=facts["staleness_ms"],
+        dataset_fingerprint=fingerprint,
+        **(facts["sla_violation"] or {}),
+    )
+
+
+def observe_cache(node: Node, *, hit: bool) -> None:
+    (CACHE_HITS if hit else CACHE_MISSES).labels(node.node_id, str(node.interval)).inc()
 
 
 def observe_report(node: Node, start: int, end: int, report: ConformanceReport) -> None:

@@ -29,12 +29,16 @@ class MixedTypes(Conflict):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """Rows of equal column types, ascending; `places` are their positions in the whole answer."""
+    """Rows of equal column types, ascending; `places` are their positions in the whole answer.
+
+    `pieces` are the numbers of the pieces that the rows came in.
+    """
 
     table: pa.Table
     series: Int64s
     times: Times
     places: Int64s
+    pieces: Int64s
 
     def time_of(self, row: int) -> int | None:
         """The epoch second of a row, None where it cannot be read."""
@@ -56,6 +60,7 @@ def join_parts(left: Part, right: Part) -> Part | None:
         np.concatenate((left.series, right.series)),
         all_times((left.times, right.times)),
         np.concatenate((left.places, right.places)),
+        np.concatenate((left.pieces, right.pieces)),
     )
     return take_rows(both, order)
 
@@ -92,4 +97,10 @@ def all_times(times: Sequence[Times]) -> Times:
 
 
 def take_rows(part: Part, rows: Int64s) -> Part:
-    return Part(part.table.take(rows), part.series[rows], part.times.take(rows), part.places[rows])
+    return Part(
+        part.table.take(rows),
+        part.series[rows],
+        part.times.take(rows),
+        part.places[rows],
+        part.pieces[rows],
+    )

@@ -1,114 +1,95 @@
 """The seamless read: complete data within its budgets, or a clear refusal.
 
-One request runs through these stages, in this order, each a function with its result:
-resolve (which release judges it) → plan (what each series lacks) → repair (backfill it)
-→ blend (one row per series and bar) → check (schema, time and quality roll-ups) → judge (refuse or
-answer). Nothing is shared between requests; the answer is immutable.
+One request runs through the stages of `provider.stages` in their order; nothing is shared between
+requests but checked windows, which never change.
 """
 
+import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from time import monotonic
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
 
+from asgiref.sync import sync_to_async
 from django.conf import settings
+from django.db import close_old_connections, connections
 
-from coordinator.calendars import OutsideCalendar, UnknownCalendar
-from coordinator.coverage import CoverageRange, Window, subtract
-from coordinator.grid import Grid, expected_bars
-from coordinator.services.local_runs import finish_jobs
-from coordinator.services.refusals import refused_ranges
-from coordinator.services.requesting import request_backfill
-from coordinator.services.settled import settled_since
-from provider.blend import Blended, Piece
+from coordinator.coverage import CoverageRange, Window
+from coordinator.services.outcomes import outcomes_of
 from provider.conformance import (
-    ConformancePipeline,
     ConformancePipelineError,
     ConformanceReport,
-    Enforcement,
-    ExpectedSeries,
-    Finding,
-    FindingClass,
-    SchemaRefused,
+    refusing_crashes,
 )
+from provider.fingerprints import KnownBlocks, dataset_fingerprint
 from provider.models import Segment
-from provider.observing import observe_phase, observe_violation
-from provider.planning import Coverage, measure_coverage
-from provider.sla import (
-    OnViolation,
-    SeamlessSLAExceeded,
-    SLAClock,
-    SLAPhase,
-    SLAPolicy,
-    SourcePool,
+from provider.node_view import grid_of, policy_of
+from provider.observing import (
+    observe_answer,
+    observe_cache,
+    observe_phase,
+    observe_violation,
 )
-from provider.stores.opening import open_store
+from provider.planning import Coverage
+from provider.requests import (
+    BackfillStarted,
+    NoData,
+    ReadAnswer,
+    ReadRequest,
+    Strategy,
+)
+from provider.segment_blocks import blocks_by_source
+from provider.sla import SeamlessSLAExceeded, SLAClock, SLAPolicy
+from provider.stages import (
+    Plan,
+    final_report,
+    pipeline_for,
+    plan,
+    reach_verdict,
+    read_storage,
+    read_tail,
+    refuse_nothing,
+    refuse_quarantined,
+    repair,
+)
+from provider.window_cache import CheckedWindow, Key, WindowCache
 from registry.actors import Actor
-from registry.errors import InvalidInput, NotFound
-from registry.frame import frame_of
-from registry.models import Consumer, Node, SchemaVersion
-from registry.services.resolution import BoundVersion, Resolution, readable_node, resolve
+from registry.models import Consumer
+from registry.services.resolution import readable_node, resolve
+
+__all__ = [
+    "BackfillStarted",
+    "NoData",
+    "ReadAnswer",
+    "ReadRequest",
+    "SeamlessDataProvider",
+    "Strategy",
+]
 
 _last_report: ContextVar[ConformanceReport | None] = ContextVar("last_report", default=None)
-# The store gives up after the caller has: what the caller is told is that the budget ended.
-_LATER_THAN_THE_BUDGET = 0.25
-_storage_pool = SourcePool("storage", limit=32)
-
-
-class NoData(NotFound):
-    """Bars are expected in the window and there is not one row of them."""
-
-    code = "no_data"
-    title = "No data"
-
-
-@dataclass(frozen=True, slots=True)
-class ReadRequest:
-    """One question: a closed window of one node, already on its grid.
-
-    `partial_ok`: quality findings and missing bars are reported instead of raised.
-    """
-
-    resolution: Resolution
-    window: Window
-    actor: Actor
-    now: datetime
-    partial_ok: bool = False
-
-    @property
-    def node(self) -> Node:
-        return self.resolution.node
-
-    @property
-    def judge(self) -> BoundVersion:
-        """The version whose frame and schema the answer is checked with."""
-        return self.resolution.strict or self.resolution.bound
-
-
-@dataclass(frozen=True, slots=True)
-class ReadAnswer:
-    """What was checked and may be sent, and the backfill jobs that were waited for."""
-
-    request: ReadRequest
-    rows: Blended
-    report: ConformanceReport
-    job_ids: tuple[int, ...]
-
-    @property
-    def coverage(self) -> float:
-        """The share of expected bars that every series has; 1.0 where none are expected."""
-        return 1.0 if self.report.coverage is None else self.report.coverage
+_THREADS = 32
+_cache: WindowCache | None = None
+_threads: ThreadPoolExecutor | None = None
 
 
 class SeamlessDataProvider:
-    """Reads governed nodes; `partial_ok` is the default of requests that do not say.
+    """Reads governed nodes; the arguments are the defaults of requests that do not say.
 
     The conformance pipeline is always on.
     """
 
-    def __init__(self, *, partial_ok: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        partial_ok: bool = False,
+        strategy: Strategy = Strategy.SEAMLESS,
+        stabilization_bars: int = 0,
+    ) -> None:
         self._partial_ok = partial_ok
+        self._strategy = strategy
+        self._stabilization_bars = stabilization_bars
 
     @property
     def last_conformance_report(self) -> ConformanceReport | None:
@@ -128,199 +109,245 @@ class SeamlessDataProvider:
     ) -> ReadAnswer:
         """Read the closed [start, end] (epoch seconds) as this consumer.
 
-        Raises NotFound, ValueError for a window without a bar, SchemaRefused,
-        ConformancePipelineError and SeamlessSLAExceeded.
+        Raises NotFound, ValueError for a window without a bar, NoData, BackfillStarted,
+        SchemaRefused, ConformancePipelineError and SeamlessSLAExceeded.
         """
+        return self.read(
+            self._request(
+                consumer=consumer,
+                node_id=node_id,
+                start=start,
+                end=end,
+                actor=actor,
+                now=now,
+                partial_ok=self._partial_ok if partial_ok is None else partial_ok,
+            )
+        )
+
+    async def afetch(self, **question: Any) -> ReadAnswer:
+        """`fetch` without blocking the event loop; `last_conformance_report` is the task's."""
+        run = sync_to_async(_on_a_thread, thread_sensitive=False, executor=_executor())
+        return await run(self, question)
+
+    def read(self, request: ReadRequest) -> ReadAnswer:
+        """`fetch` for a request that is resolved and snapped already."""
+        _last_report.set(None)
+        node, clock = request.node, clock_for(request)
+        try:
+            with clock.total():
+                answer = _answer(_without_moving_bars(request), clock)
+        except SeamlessSLAExceeded as exceeded:
+            observe_violation(node, exceeded, clock.policy)
+            raise
+        observe_answer(node, request.window, answer.verdict, answer.fingerprint, clock.policy)
+        return answer
+
+    def missing_ranges(
+        self, *, consumer: Consumer, node_id: str, start: int, end: int, actor: Actor, now: datetime
+    ) -> list[CoverageRange]:
+        """What at least one series lacks of the bars that are over; fetches nothing."""
+        request = self._request(
+            consumer=consumer, node_id=node_id, start=start, end=end, actor=actor, now=now
+        )
+        return measure(request).missing_ranges()
+
+    def ensure_data_available(
+        self, *, consumer: Consumer, node_id: str, start: int, end: int, actor: Actor, now: datetime
+    ) -> bool:
+        """Have every missing bar fetched that the node's source has; whether none is left.
+
+        Raises SeamlessSLAExceeded where that takes longer, or spans more bars, than may be waited
+        for.
+        """
+        asked = self._request(
+            consumer=consumer, node_id=node_id, start=start, end=end, actor=actor, now=now
+        )
+        request = replace(asked, strategy=Strategy.AUTO_BACKFILL)
+        clock = clock_for(request)
+        with clock.total():
+            coverage = measure(request, clock)
+            if coverage.missing_bars and repair(request, coverage, clock).job_ids:
+                coverage = measure(request, clock)
+        return not coverage.missing_bars
+
+    def _request(
+        self,
+        *,
+        consumer: Consumer,
+        node_id: str,
+        start: int,
+        end: int,
+        actor: Actor,
+        now: datetime,
+        partial_ok: bool = False,
+    ) -> ReadRequest:
         node = readable_node(consumer, node_id)
         window = grid_of(node).snap(start, end)
         if window is None:
             raise ValueError(f"no bar of {node_id} lies in [{start}, {end}]")
-        request = ReadRequest(
+        return ReadRequest(
             resolution=resolve(consumer, node),
             window=window,
             actor=actor,
             now=now,
-            partial_ok=self._partial_ok if partial_ok is None else partial_ok,
+            partial_ok=partial_ok,
+            strategy=self._strategy,
+            stabilization_bars=self._stabilization_bars,
         )
-        return self.read(request)
 
-    def read(self, request: ReadRequest) -> ReadAnswer:
-        """`fetch` for a request that is resolved and snapped already."""
-        node = request.node
-        _last_report.set(None)
-        clock = SLAClock(policy_of(node), node_id=node.node_id, observe=observe_phase(node))
-        try:
-            with clock.total():
-                return _answer(request, clock)
-        except SeamlessSLAExceeded as exceeded:
-            observe_violation(node, exceeded, clock.policy)
-            raise
+
+def clock_for(request: ReadRequest) -> SLAClock:
+    node = request.node
+    return SLAClock(policy_of(node), node_id=node.node_id, observe=observe_phase(node))
+
+
+def measure(request: ReadRequest, clock: SLAClock | None = None) -> Coverage:
+    """What the window holds and lacks per series, from its times and keys alone."""
+    clock = clock or clock_for(request)
+    planned = plan(request, clock)
+    columns = [name for name in (planned.frame.time, *planned.frame.key) if name]
+    stored = read_storage(request, planned, clock, columns=columns)
+    if stored.coverage is None:
+        assert stored.violation is not None
+        raise stored.violation
+    return stored.coverage
+
+
+# --- one request --------------------------------------------------------------------------------
 
 
 def _answer(request: ReadRequest, clock: SLAClock) -> ReadAnswer:
-    expected = expected_series(request.node, request.window)
-    pieces, coverage = plan(request, expected, clock)
-    job_ids = repair(request, coverage, clock)
-    if job_ids:
-        pieces, coverage = plan(request, expected, clock)
-    if coverage.missing_bars:
-        refuse_quarantined(request, coverage)
-        refuse_nothing(request, pieces)
-    return check(request, expected, pieces, clock.policy, job_ids)
-
-
-def plan(
-    request: ReadRequest, expected: Sequence[ExpectedSeries], clock: SLAClock
-) -> tuple[list[Piece], Coverage]:
-    """Read storage, and measure what each series lacks of its expected bars."""
-    window, frame = request.window, frame_of(request.judge.document)
-    store = open_store(request.node, frame)
-    committed = committed_segments(request.node, window)
-    left = clock.deadline(SLAPhase.STORAGE_WAIT).remaining()
-    until = None if left is None else left + _LATER_THAN_THE_BUDGET
-    pieces = clock.run_within(
-        SLAPhase.STORAGE_WAIT,
-        lambda: store.read(window.start, window.end, committed, seconds=until),
-        _storage_pool,
+    planned = plan(request, clock)
+    key = _key(request, planned)
+    kept = _windows().get(key) if key is not None else None
+    job_ids: tuple[int, ...] = ()
+    if key is not None:
+        observe_cache(request.node, hit=kept is not None)
+    if kept is None:
+        checked, planned, job_ids = _make(request, planned, clock)
+        if key is not None and not job_ids:
+            _windows().put(key, checked)
+    else:
+        checked = kept
+    jobs = tuple(outcomes_of(job_ids))
+    verdict = reach_verdict(request, planned, checked.report, clock.violation, clock.policy)
+    report = final_report(checked.report, verdict, jobs, clock.policy)
+    _last_report.set(report)
+    pipeline_for(request, planned, clock.policy).judge(report)
+    return ReadAnswer(
+        request=request,
+        rows=checked.rows,
+        report=report,
+        verdict=verdict,
+        fingerprint=checked.fingerprint,
+        marks=checked.marks,
+        jobs=jobs,
+        data_version=planned.data_version,
+        from_cache=kept is not None,
     )
-    return pieces, measure_coverage(pieces, frame, expected, grid_of(request.node))
 
 
-def repair(request: ReadRequest, coverage: Coverage, clock: SLAClock) -> tuple[int, ...]:
-    """Have the coordinator fetch what is missing and wait within the budget: the jobs waited for.
-
-    Ranges that a backfill settled lately are not asked for again: the source would say the same.
-    Under `partial_fill` a budget that ends leaves the jobs to go on alone and serves what is there.
-    """
-    node, bound = request.node, request.resolution.bound
-    if not coverage.missing_bars or not node.source:
-        return ()
-    since = request.now - timedelta(seconds=settings.SEAMLESS_ASK_AGAIN_SECONDS)
-    settled = settled_since(
-        node=node, bound_version_id=bound.version_id, window=request.window, since=since
-    )
-    wanted = subtract(coverage.missing_ranges(), settled, node.interval)
-    if not wanted:
-        return ()
-    clock.check_sync_gap(_bars(wanted, node.interval), node.interval)
-    backfill = request_backfill(
-        actor=request.actor,
-        node=node,
-        missing=wanted,
-        bound_version=SchemaVersion.objects.get(pk=bound.version_id),
-        now=request.now,
-        requested_by=f"read of {request.actor.name}",
-        wanted_now=True,
-    )
+def _make(
+    request: ReadRequest, planned: Plan, clock: SLAClock
+) -> tuple[CheckedWindow, Plan, tuple[int, ...]]:
+    """Storage, backfill, live tail, and what the pipeline says of them together."""
+    stored = read_storage(request, planned, clock)
+    repaired = repair(request, stored.coverage, clock)
+    if repaired.job_ids and repaired.waited:
+        planned = plan(request, clock)
+        stored = read_storage(request, planned, clock)
+    tail = read_tail(request, planned, stored.coverage, clock)
+    refuse_quarantined(request, stored.coverage)
+    pieces = [*tail, *stored.pieces]
+    refuse_nothing(request, planned, pieces, outcomes_of(repaired.job_ids), clock.violation)
     try:
-        _wait(backfill.job_ids, clock)
-    except SeamlessSLAExceeded:
-        if clock.policy.on_violation is not OnViolation.PARTIAL_FILL:
-            raise
-    return tuple(backfill.job_ids)
-
-
-def _wait(job_ids: Sequence[int], clock: SLAClock) -> None:
-    with clock.timed(SLAPhase.BACKFILL_WAIT) as deadline:
-        left = deadline.remaining()
-        longest = settings.SEAMLESS_LONGEST_WAIT_SECONDS
-        until = monotonic() + (longest if left is None else min(left, longest))
-        if not finish_jobs(job_ids, until):
-            raise TimeoutError(f"backfill jobs {list(job_ids)} still run")
-
-
-def refuse_quarantined(request: ReadRequest, coverage: Coverage) -> None:
-    """A strict read never steps over rows that a backfill refused: it shows what was found."""
-    if request.resolution.strict is None:
-        return
-    missing = coverage.missing_ranges()
-    refused = [
-        item
-        for item in refused_ranges(node=request.node, window=request.window)
-        if any(start <= item.range.end and item.range.start <= end for start, end in missing)
-    ]
-    if refused:
-        findings = tuple(
-            Finding(
-                FindingClass.SCHEMA,
-                "quarantined",
-                found["count"],
-                column=found["column"],
-                keyword=found["keyword"],
-                schema_pointer=found["schema_pointer"],
-                warnings=(f"a backfill refused {found['count']} rows and set them aside",),
-            )
-            for item in refused
-            for found in item.diagnostics
-        )
-        raise SchemaRefused(
-            ConformanceReport(rows=0, findings=findings, interval=request.node.interval)
-        )
-
-
-def refuse_nothing(request: ReadRequest, pieces: Sequence[Piece]) -> None:
-    if not any(piece.table.num_rows for piece in pieces):
-        window = request.window
-        raise NoData(
-            f"{request.node.node_id} has no row in [{window.start}, {window.end}], neither stored "
-            "nor from its source."
-        )
-
-
-def check(
-    request: ReadRequest,
-    expected: Sequence[ExpectedSeries],
-    pieces: Sequence[Piece],
-    policy: SLAPolicy,
-    job_ids: tuple[int, ...],
-) -> ReadAnswer:
-    """Blend, roll up and judge. Raises SchemaRefused and ConformancePipelineError."""
-    strict = request.resolution.strict is not None
-    pipeline = ConformancePipeline(
-        schema=request.judge.document,
-        references=request.judge.references,
-        enforcement=Enforcement.STRICT if strict else Enforcement.RECORD,
-        grid=grid_of(request.node),
-        expected=expected,
-        policy=policy,
-        partial_ok=request.partial_ok,
-    )
-    try:
-        conformed = pipeline.run(pieces)
+        checked = _examine(request, planned, pieces, clock.policy)
     except ConformancePipelineError as error:
         _last_report.set(error.report)
         raise
-    _last_report.set(conformed.report)
-    return ReadAnswer(request, conformed.blended, conformed.report, job_ids)
+    return checked, planned, repaired.job_ids
 
 
-def _bars(ranges: Sequence[CoverageRange], interval: int) -> int:
-    return sum((end - start) // interval + 1 for start, end in ranges)
+def _examine(
+    request: ReadRequest, planned: Plan, pieces: Sequence[Any], policy: SLAPolicy
+) -> CheckedWindow:
+    examined = pipeline_for(request, planned, policy).examine(pieces)
+    with refusing_crashes():
+        return CheckedWindow(
+            rows=examined.blended.joined(),
+            report=examined.report,
+            marks=examined.marks,
+            fingerprint=dataset_fingerprint(
+                examined.blended, grid_of(request.node), _known_blocks(request)
+            ),
+        )
 
 
-def committed_segments(node: Node, window: Window) -> list[str]:
-    """The published segments that touch the window, in order of publication."""
-    segments = Segment.objects.filter(
-        node=node, range_start__lte=window.end, range_end__gte=window.start
+def _known_blocks(request: ReadRequest) -> KnownBlocks:
+    segments = Segment.objects.touching(request.node, request.window)
+    return blocks_by_source(segments.values_list("file", "blocks"))
+
+
+def _without_moving_bars(request: ReadRequest) -> ReadRequest:
+    """Leave out the newest bars before now; raises NoData where no others are in the window."""
+    if not request.stabilization_bars:
+        return request
+    node, window = request.node, request.window
+    settled = int(request.now.timestamp()) - request.stabilization_bars * node.interval
+    end = min(window.end, settled - (settled - node.anchor) % node.interval)
+    if end < window.start:
+        raise NoData(f"every bar of {node.node_id} in this window may still change")
+    return replace(request, window=Window(window.start, end, window.interval))
+
+
+# --- windows that are kept ----------------------------------------------------------------------
+
+
+def _key(request: ReadRequest, planned: Plan) -> Key | None:
+    """Everything that decides what a check finds; None where a window must not be kept."""
+    if planned.data_version is None or planned.tail is not None:
+        return None
+    node, judge = request.node, request.judge
+    return (
+        node.pk,
+        node.interval,
+        node.anchor,
+        node.calendar,
+        json.dumps([node.series, node.store], sort_keys=True),
+        request.window,
+        planned.newest_expected,
+        judge.version_id,
+        judge.resolved_fingerprint,
+        request.resolution.strict is not None,
+        planned.data_version,
     )
-    return list(segments.order_by("pk").values_list("file", flat=True))
 
 
-def expected_series(node: Node, window: Window) -> list[ExpectedSeries]:
-    """The node's series with the bars each should have in the window."""
-    grid, calendar = grid_of(node), node.calendar
+def _windows() -> WindowCache:
+    global _cache
+    if _cache is None:
+        _cache = WindowCache(settings.SEAMLESS_CACHE_BYTES, settings.SEAMLESS_CACHE_SECONDS)
+    return _cache
+
+
+def resident_bytes() -> int:
+    """Bytes of the windows that this process keeps."""
+    return _windows().resident_bytes
+
+
+# --- asyncio ------------------------------------------------------------------------------------
+
+
+def _executor() -> ThreadPoolExecutor:
+    global _threads
+    if _threads is None:
+        _threads = ThreadPoolExecutor(_THREADS, "seamless-read")
+    return _threads
+
+
+def _on_a_thread(provider: SeamlessDataProvider, question: dict[str, Any]) -> ReadAnswer:
+    close_old_connections()
     try:
-        return [
-            ExpectedSeries(one["key"], expected_bars(calendar, grid, window, one.get("since")))
-            for one in node.series
-        ]
-    except (OutsideCalendar, UnknownCalendar) as error:
-        raise InvalidInput(f"{node.node_id}: {error}.", parameter="start") from None
-
-
-def grid_of(node: Node) -> Grid:
-    return Grid(node.interval, node.anchor)
-
-
-def policy_of(node: Node) -> SLAPolicy:
-    return SLAPolicy.from_dict(node.sla.document) if node.sla else SLAPolicy()
+        return provider.fetch(**question)
+    finally:
+        connections.close_all()

@@ -19,7 +19,8 @@ from provider.conformance import (
 )
 from provider.observing import observe_report, observe_schema_failure
 from provider.reports import is_worth_keeping, report_digest, store_report
-from provider.seamless import ReadAnswer, ReadRequest, SeamlessDataProvider
+from provider.requests import ReadAnswer, ReadRequest
+from provider.seamless import SeamlessDataProvider
 from provider.serialise import Format
 from registry.errors import InvalidInput
 from registry.models import Consumer, Mode

@@ -13,10 +13,11 @@ from coordinator.coverage import CoverageRange
 from provider.api.negotiation import negotiate
 from provider.api.reading import Selection, serve
 from provider.api.windows import read_window
+from provider.node_view import grid_of
 from provider.planning import SeriesCoverage
 from provider.reports import stored_report
-from provider.seamless import ReadRequest, expected_series, grid_of, plan, policy_of
-from provider.sla import SLAClock
+from provider.requests import ReadRequest
+from provider.seamless import measure
 from registry.errors import InvalidInput, NotFound
 from registry.models import Consumer, Node
 from registry.permissions import MayRead
@@ -73,9 +74,7 @@ class Coverage(NodeView):
 
     def get(self, request: Request, node_id: str) -> Response:
         _, read = self.read_request(request, node_id, WINDOW_PARAMETERS)
-        expected = expected_series(read.node, read.window)
-        clock = SLAClock(policy_of(read.node), node_id=read.node.node_id)
-        _, coverage = plan(read, expected, clock)
+        coverage = measure(read)
         return Response(
             {
                 "node": read.node.node_id,

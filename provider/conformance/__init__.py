@@ -3,24 +3,35 @@
 from provider.conformance.digest import RegressionDigest, regression_digest
 from provider.conformance.errors import ConformancePipelineError, SchemaRefused
 from provider.conformance.findings import Finding, FindingClass, Sample
-from provider.conformance.pipeline import ConformancePipeline, Conformed, Enforcement
+from provider.conformance.pipeline import (
+    ConformancePipeline,
+    Conformed,
+    Enforcement,
+    Examined,
+    Rule,
+    refusing_crashes,
+)
 from provider.conformance.report import ConformanceReport, SeriesQuality
 from provider.conformance.schema import check_schema
-from provider.conformance.temporal import ExpectedSeries
+from provider.conformance.temporal import STALE_FLAG, ExpectedSeries
 
 __all__ = [
+    "STALE_FLAG",
     "ConformancePipeline",
     "ConformancePipelineError",
     "ConformanceReport",
     "Conformed",
     "Enforcement",
+    "Examined",
     "ExpectedSeries",
     "Finding",
     "FindingClass",
     "RegressionDigest",
+    "Rule",
     "Sample",
     "SchemaRefused",
     "SeriesQuality",
     "check_schema",
+    "refusing_crashes",
     "regression_digest",
 ]

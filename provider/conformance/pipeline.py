@@ -1,6 +1,7 @@
 """The conformance pipeline: blend, check, judge. What it returns may be sent; nothing else may."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, cast
@@ -8,15 +9,23 @@ from typing import Any, cast
 import pyarrow as pa
 
 from coordinator.grid import Grid
-from provider.blend import Blended, Piece, blend
+from provider.blend import Blended, Marks, Piece, blend
 from provider.conformance.errors import ConformancePipelineError, SchemaRefused
 from provider.conformance.findings import Finding, FindingClass
 from provider.conformance.report import ConformanceReport
 from provider.conformance.schema import Schema, check_schema
-from provider.conformance.temporal import MISSING_FLAGS, ExpectedSeries, check_time
+from provider.conformance.temporal import (
+    MISSING_FLAGS,
+    STALE_FLAG,
+    ExpectedSeries,
+    check_time,
+)
 from provider.conformance.values import check_values
 from registry.frame import Frame, frame_of
 from registry.policies import OnViolation, SLAPolicy
+
+Rule = Callable[[Blended], Iterable[Finding]]
+"""A check of the rows together, beside schema, values and time (`provider.conformance.rules`)."""
 
 
 class Enforcement(StrEnum):
@@ -40,13 +49,26 @@ class Conformed:
     report: ConformanceReport
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Examined:
+    """Rows that were checked and not judged yet: one part per set of column types.
+
+    `marks` are the rows and bars that the temporal roll-up flagged.
+    """
+
+    blended: Blended
+    report: ConformanceReport
+    marks: Mapping[str, Marks]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConformancePipeline:
     """Checks one answer against a schema, a grid and the bars that were expected.
 
     Each of the three can be left out, and so can its checks. `frame` says which columns are time
-    and key (default: what the schema says). Missing bars do not block where `policy` fills
-    partially or holds, or where its `min_coverage` is met.
+    and key (default: what the schema says); `rules` are further checks of the rows together.
+    Missing bars do not block where `policy` fills partially or holds, or where its `min_coverage`
+    is met.
     """
 
     schema: Schema | None = None
@@ -57,6 +79,7 @@ class ConformancePipeline:
     expected: Sequence[ExpectedSeries] | None = None
     policy: SLAPolicy = field(default_factory=SLAPolicy)
     partial_ok: bool = False
+    rules: Sequence[Rule] = ()
 
     def run(self, pieces: Sequence[Piece] | pa.Table) -> Conformed:
         """The answer made of the pieces (later ones override earlier), checked.
@@ -65,29 +88,32 @@ class ConformancePipeline:
         quality blocks, or where a check could not be carried out: a crash never lets rows pass.
         """
         given = [Piece("table", pieces)] if isinstance(pieces, pa.Table) else pieces
-        try:
-            blended, report = self._examine(given)
-            self._judge(report)
-            return Conformed(blended.joined(), report)
-        except ConformancePipelineError:
-            raise
-        except Exception as error:
-            raise ConformancePipelineError(_crash_report(error)) from error
+        examined = self.examine(given)
+        self.judge(examined.report)
+        with refusing_crashes():
+            return Conformed(examined.blended.joined(), examined.report)
 
-    def _examine(self, pieces: Sequence[Piece]) -> tuple[Blended, ConformanceReport]:
-        keys = [series.key for series in self.expected or ()]
-        blended = blend(pieces, self._frame(), grid=self.grid, expected=keys)
-        by_schema, crashed = self._schema_findings(blended)
-        by_value = check_values(blended, self._refused_nulls(by_schema))
-        in_time = check_time(blended, self.grid, self.expected)
-        return blended, ConformanceReport(
-            rows=blended.rows,
-            findings=(*by_schema, *by_value, *in_time.findings),
-            series=in_time.series,
-            interval=None if self.grid is None else self.grid.interval,
-            coverage=in_time.coverage,
-            crashed=crashed,
-        )
+    def examine(self, pieces: Sequence[Piece]) -> Examined:
+        """Blend, normalise the times, roll up, flag and report; nothing is refused but a crash.
+
+        Rows are the same bar only by their exact times, so blending reads and normalises them.
+        """
+        with refusing_crashes():
+            keys = [series.key for series in self.expected or ()]
+            blended = blend(pieces, self._frame(), grid=self.grid, expected=keys)
+            by_schema, crashed = self._schema_findings(blended)
+            by_value = check_values(blended, self._refused_nulls(by_schema))
+            in_time = check_time(blended, self.grid, self.expected)
+            by_rule = [finding for rule in self.rules for finding in rule(blended)]
+            report = ConformanceReport(
+                rows=blended.rows,
+                findings=(*by_schema, *by_value, *in_time.findings, *by_rule),
+                series=in_time.series,
+                interval=None if self.grid is None else self.grid.interval,
+                coverage=in_time.coverage,
+                crashed=crashed,
+            )
+            return Examined(blended, report, in_time.marks)
 
     def _frame(self) -> Frame:
         if self.frame is not None:
@@ -107,7 +133,8 @@ class ConformancePipeline:
     def _refused_nulls(self, findings: Sequence[Finding]) -> set[str] | None:
         return None if self.schema is None else {finding.column for finding in findings}
 
-    def _judge(self, report: ConformanceReport) -> None:
+    def judge(self, report: ConformanceReport) -> None:
+        """Refuse what a report says must not be sent: SchemaRefused, ConformancePipelineError."""
         by_schema = report.of_class(FindingClass.SCHEMA)
         if by_schema and self.enforcement is Enforcement.STRICT:
             raise SchemaRefused(report)
@@ -118,14 +145,27 @@ class ConformancePipeline:
             raise ConformancePipelineError(report)
 
     def _blocking(self, report: ConformanceReport) -> Iterator[Finding]:
-        excused = MISSING_FLAGS if self._missing_excused(report) else frozenset()
+        excused = self._excused(report)
         return (f for f in report.of_class(FindingClass.QUALITY) if f.flag not in excused)
 
-    def _missing_excused(self, report: ConformanceReport) -> bool:
+    def _excused(self, report: ConformanceReport) -> frozenset[str]:
+        """What the policy puts up with: missing and late bars, or a few missing ones only."""
         if self.policy.on_violation is not OnViolation.FAIL_FAST:
-            return True
+            return MISSING_FLAGS | {STALE_FLAG}
         least = self.policy.min_coverage
-        return least is not None and report.coverage is not None and report.coverage >= least
+        enough = least is not None and report.coverage is not None and report.coverage >= least
+        return MISSING_FLAGS if enough else frozenset()
+
+
+@contextmanager
+def refusing_crashes() -> Iterator[None]:
+    """What goes wrong inside refuses the answer: a crash never lets rows pass."""
+    try:
+        yield
+    except ConformancePipelineError:
+        raise
+    except Exception as error:
+        raise ConformancePipelineError(_crash_report(error)) from error
 
 
 def _crash_finding(error: Exception) -> Finding:

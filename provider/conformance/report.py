@@ -16,7 +16,8 @@ REPORT_FORMAT = 1
 class SeriesQuality:
     """One series of the answer. `expected` and `observed` count bars, None where none are known.
 
-    `gaps` are the first gaps, closed ranges of expected bars; `counts` has a number per flag.
+    `gaps` are the first gaps, closed ranges of expected bars; `counts` has a number per flag;
+    `last` is the newest expected bar that was observed.
     """
 
     key: Key
@@ -25,6 +26,7 @@ class SeriesQuality:
     observed: int | None
     gaps: tuple[CoverageRange, ...]
     counts: Mapping[str, int]
+    last: int | None = None
 
     @property
     def completeness(self) -> float | None:
@@ -40,6 +42,7 @@ class SeriesQuality:
             "expected": self.expected,
             "observed": self.observed,
             "completeness": self.completeness,
+            "last": self.last,
             "gaps": [list(gap) for gap in self.gaps],
             "counts": dict(self.counts),
         }

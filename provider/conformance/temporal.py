@@ -21,6 +21,8 @@ from provider.timeline import Key
 MAX_GAPS = 100
 # Missing bars: what an SLA policy can excuse (`partial_fill`, `hold`, `min_coverage`).
 MISSING_FLAGS = frozenset({"gap", "leading_gap", "trailing_gap", "missing_series"})
+# The newest bar is older than the policy allows: found by a read, which knows the present.
+STALE_FLAG = "stale"
 
 _CLASSES: Mapping[str, FindingClass] = {
     "invalid_timestamp": FindingClass.QUALITY,
@@ -63,11 +65,15 @@ class ExpectedSeries:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TemporalRollup:
-    """What the temporal roll-up found; `coverage` is None where no bars were expected."""
+    """What the temporal roll-up found; `coverage` is None where the expected bars are unknown.
+
+    `marks` are the rows and bars that were flagged.
+    """
 
     findings: tuple[Finding, ...]
     series: tuple[SeriesQuality, ...]
     coverage: float | None
+    marks: Mapping[str, Marks]
 
 
 @dataclass(slots=True)
@@ -113,6 +119,7 @@ def check_time(
         findings=(*_untimed(blended), *_findings(marks, blended, interval)),
         series=tuple(_qualities(blended, rows, marks, gaps, expected)),
         coverage=_coverage(rows, expected),
+        marks=marks,
     )
 
 
@@ -285,7 +292,8 @@ def _qualities(
             key=sampler.shown_key(blended.keys[number]),
             rows=times.rows,
             expected=None if bars is None else len(bars),
-            observed=None if bars is None else int(among(bars, times.whole).sum()),
+            observed=None if bars is None else len(seen := bars[among(bars, times.whole)]),
             gaps=tuple(gaps.get(number, ())[:MAX_GAPS]),
             counts={flag: int(by[number]) for flag, by in counts.items() if by[number]},
+            last=None if bars is None or len(seen) == 0 else int(seen[-1]),
         )

@@ -10,7 +10,7 @@ from provider.sources.sample import SampleSource
 from provider.sources.settings import InvalidSourceSettings
 from provider.timeline import Key
 
-__all__ = ["SOURCE_TYPES", "InvalidSourceSettings", "Source", "open_source"]
+__all__ = ["SOURCE_TYPES", "InvalidSourceSettings", "Source", "can_fetch", "open_source"]
 
 
 class Source(Protocol):
@@ -23,6 +23,15 @@ class Source(Protocol):
         source does not have are simply not there.
         """
         ...
+
+
+def can_fetch(source: Source, span: CoverageRange) -> bool:
+    """Whether the source may have bars in the range, asked without fetching any.
+
+    A source that knows its bounds says so in a method `can_fetch`; every other may.
+    """
+    knows = getattr(source, "can_fetch", None)
+    return True if knows is None else bool(knows(span))
 
 
 SOURCE_TYPES: Mapping[str, Callable[[Mapping[str, Any]], Source]] = {

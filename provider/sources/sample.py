@@ -73,6 +73,11 @@ class SampleSource:
             raise InvalidSourceSettings("dataset", f"is {name!r}; use {' or '.join(_DATASETS)}")
         return cls(name)
 
+    def can_fetch(self, span: CoverageRange) -> bool:
+        """Whether the range and the data set meet."""
+        _, seconds = _loaded(self.dataset)
+        return bool(span.start <= seconds.max() and seconds.min() <= span.end)
+
     def fetch(self, span: CoverageRange, keys: Sequence[Key], deadline: float | None) -> pa.Table:
         """See `provider.sources.Source`."""
         table, seconds = _loaded(self.dataset)

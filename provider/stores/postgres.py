@@ -22,7 +22,7 @@ from provider.blend import Piece
 from provider.stores.connections import connections_to
 from provider.stores.postgres_tables import SEGMENT, SegmentTables, StagedRows, rows_of, run
 from provider.stores.postgres_types import Column, as_read
-from provider.stores.protocol import SegmentExists, StoreUnreadable
+from provider.stores.protocol import SEGMENT_SOURCE, SegmentExists, StoreUnreadable
 from provider.stores.ranges import rows_in_range
 
 _WITHOUT_ZONE = "timezone('UTC', to_timestamp({}))"
@@ -72,6 +72,22 @@ class PostgresStore:
                 table = self._select(cursor, self._tables.name, found, start, end, columns, _ALL)
                 pieces.append(Piece(self._tables.name, table))
         return [piece for piece in pieces if piece.table.num_rows]
+
+    def version(self, committed: Sequence[str], *, now: float) -> str | None:
+        """The database's snapshot: equal ones see equal rows, whoever wrote.
+
+        None for what may hold rows of elsewhere: views and foreign tables.
+        """
+        with self._cursor(None) as cursor:
+            address = self._tables.address(self._tables.name).as_string(None)
+            query = sql.SQL(
+                "SELECT pg_current_snapshot()::text, COALESCE("
+                "(SELECT bool_and(relkind IN ('r', 'p')) FROM pg_class WHERE oid IN"
+                " (SELECT to_regclass({0}) UNION SELECT relid"
+                " FROM pg_partition_tree(to_regclass({0})))), true)"
+            ).format(address)
+            ((snapshot, ours),) = rows_of(cursor, query)
+        return f"{snapshot} {' '.join(committed)}" if ours else None
 
     def stage(self, table: pa.Table, shard_id: int | str, epoch: int) -> StagedRows:
         name = f"{_safe(str(shard_id))}.{epoch}"
@@ -134,7 +150,10 @@ class PostgresStore:
         chosen = sql.SQL("{} = ANY({})").format(sql.Identifier(SEGMENT), list(committed))
         table = self._select(cursor, self._tables.segments, found, start, end, wanted, chosen)
         return [
-            Piece(f"segments/{name}", _rows_of_segment(table, name, listed[name].columns, columns))
+            Piece(
+                f"{SEGMENT_SOURCE}/{name}",
+                _rows_of_segment(table, name, listed[name].columns, columns),
+            )
             for name in committed
         ]
 

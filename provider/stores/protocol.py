@@ -13,6 +13,9 @@ import pyarrow as pa
 from provider.blend import Piece
 from registry.errors import Conflict, Unavailable
 
+SEGMENT_SOURCE = "segments"
+"""A piece read from a segment is named `segments/<name of the segment>`."""
+
 
 class StoreUnreadable(Unavailable):
     """The store is away, damaged, or holds what it should not; the sentence says which."""
@@ -64,6 +67,14 @@ class Store(Protocol):
         cannot be read belong to every range. `columns` limits what is read to those that are
         there. A store that can stop a read does so after `seconds`. Raises StoreUnreadable, also
         where a committed segment is gone; ValueError for what cannot be a segment's name.
+        """
+        ...
+
+    def version(self, committed: Sequence[str], *, now: float) -> str | None:
+        """A text that is another one whenever `read` could find other rows.
+
+        None where the store cannot tell, for instance because a write and this question lie too
+        close together for its clock. `now` is in epoch seconds. Raises StoreUnreadable.
         """
         ...
 

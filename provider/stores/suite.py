@@ -201,6 +201,19 @@ class StoreSuite:
         assert store.sweep([kept.name], before=FAR_FUTURE) == [orphan.name]
         assert times_of(store, 0, 100, [kept.name]) == [[0], [50]]
 
+    def test_the_version_changes_with_what_can_be_read(
+        self, store: Store, harness: StoreHarness
+    ) -> None:
+        """A store that cannot tell says None, and never the same text for other rows."""
+        seen = [store.version([], now=FAR_FUTURE)]
+        harness.write_as_others(bars(0))
+        seen.append(store.version([], now=FAR_FUTURE))
+        harness.write_as_others(bars(10))
+        seen.append(store.version([], now=FAR_FUTURE))
+        seen.append(store.version(["1.1.parquet"], now=FAR_FUTURE))
+        told = [version for version in seen if version is not None]
+        assert len(set(told)) == len(told)
+
     @pytest.mark.parametrize("name", ["../1.1", "/etc/1.1", "1.1/..", "1", "", "a\n.1", "'; --.1"])
     def test_what_cannot_be_a_segment_s_name_is_refused(self, store: Store, name: str) -> None:
         with pytest.raises(ValueError, match="not the name of a segment"):

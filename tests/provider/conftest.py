@@ -16,8 +16,9 @@ def own_storage(tmp_path: Path, settings: Any) -> None:
 
 @pytest.fixture(autouse=True)
 def _own_pool(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The canary pool is made on first use, with the settings of that moment."""
+    """Pool and cache are made on first use, with the settings of that moment."""
     monkeypatch.setattr("provider.canary._pool", None)
+    monkeypatch.setattr("provider.seamless._cache", None)
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ from coordinator.ports import CancelSignal, ShardTask
 from provider.backfill import NodeShardHandler
 from provider.conformance import ConformancePipelineError, SchemaRefused
 from provider.models import Segment
-from provider.seamless import NoData, ReadAnswer, SeamlessDataProvider, committed_segments
+from provider.node_view import committed_segments
+from provider.seamless import NoData, ReadAnswer, SeamlessDataProvider
 from provider.sla import SeamlessSLAExceeded
 from provider.sources.sample import SampleSource
 from registry.errors import NotFound

@@ -1,0 +1,43 @@
+"""A port: the newest bars of a node that no store holds yet.
+
+What is read here has the lowest precedence: a stored row is settled, a live one is provisional.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from provider.blend import Piece
+from registry.frame import Frame
+from registry.models import Node
+
+
+class LiveTail(Protocol):
+    """The live end of one node."""
+
+    def read(self, start: int, end: int, *, deadline: float | None) -> Sequence[Piece]:
+        """The rows in the closed [start, end] epoch seconds that arrived so far.
+
+        `deadline` is a time of `time.monotonic()`; the caller does not wait past it.
+        """
+        ...
+
+
+LiveTailFactory = Callable[[Node, Frame], LiveTail | None]
+
+
+def _no_tail(node: Node, frame: Frame) -> LiveTail | None:
+    """Until somebody feeds one, no node has a live end."""
+    return None
+
+
+_factory: LiveTailFactory = _no_tail
+
+
+def set_live_tail_factory(factory: LiveTailFactory | None) -> None:
+    """Register how a node gets its live tail; None takes the registration back."""
+    global _factory
+    _factory = factory or _no_tail
+
+
+def live_tail(node: Node, frame: Frame) -> LiveTail | None:
+    return _factory(node, frame)

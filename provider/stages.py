@@ -1,0 +1,373 @@
+"""The stages of a read, in the order in which a request passes them; each returns its artefact.
+
+plan (which bars are expected) → storage (what is there) → backfill (what was missing) → live tail
+(what no store has yet) → examine (blend, normalise, schema and time roll-ups, flags, report) →
+verdict (what the SLA policy says) → judge (strict refuses). `provider.seamless` runs them.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from time import monotonic
+
+from django.conf import settings
+
+from coordinator.coverage import CoverageRange, subtract
+from coordinator.services.local_runs import finish_jobs
+from coordinator.services.outcomes import JobOutcome
+from coordinator.services.refusals import refused_ranges
+from coordinator.services.requesting import request_backfill
+from coordinator.services.settled import settled_since
+from provider.blend import Piece
+from provider.conformance import (
+    ConformancePipeline,
+    ConformanceReport,
+    Enforcement,
+    ExpectedSeries,
+    Finding,
+    FindingClass,
+    SchemaRefused,
+)
+from provider.live import LiveTail, live_tail
+from provider.node_view import (
+    committed_segments,
+    expected_series,
+    grid_of,
+    newest_ended_bar,
+    reaches_present,
+)
+from provider.planning import Coverage, measure_coverage
+from provider.requests import BackfillStarted, NoData, ReadRequest, Strategy
+from provider.sla import (
+    OnViolation,
+    SeamlessSLAExceeded,
+    SLAClock,
+    SLAPhase,
+    SLAPolicy,
+    SourcePool,
+)
+from provider.sources import can_fetch
+from provider.stores.opening import open_store, source_of
+from provider.verdict import (
+    Verdict,
+    is_stale,
+    newest_common_bar,
+    sla_verdict,
+    stale_finding,
+)
+from registry.frame import Frame, frame_of
+from registry.models import SchemaVersion
+
+# The store gives up after the caller has: what the caller is told is that the budget ended.
+_LATER_THAN_THE_BUDGET = 0.25
+_storage_pool = SourcePool("storage", limit=32)
+_live_pool = SourcePool("live", limit=32)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the window should hold: the bars of each series that are over by now.
+
+    `tail` is where live bars come from, if this read asks for any. `data_version` changes with the
+    rows of the store, and was asked for before they are read.
+    """
+
+    frame: Frame
+    expected: Sequence[ExpectedSeries]
+    reaches_present: bool
+    newest_expected: int
+    tail: LiveTail | None
+    segments: Sequence[str]
+    data_version: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What storage holds of the window; `violation`: its budget ended before that was known."""
+
+    pieces: Sequence[Piece]
+    coverage: Coverage | None
+    violation: SeamlessSLAExceeded | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """The backfill jobs that were asked for what is missing, and whether they were waited for."""
+
+    job_ids: tuple[int, ...] = ()
+    waited: bool = False
+
+
+def plan(request: ReadRequest, clock: SLAClock) -> Plan:
+    node, window = request.node, request.window
+    frame, segments = frame_of(request.judge.document), committed_segments(node, window)
+    present = reaches_present(node, window, request.now)
+    asks_live = present and request.strategy is Strategy.SEAMLESS
+    return Plan(
+        frame=frame,
+        expected=expected_series(node, window, request.now),
+        reaches_present=present,
+        newest_expected=min(window.end, newest_ended_bar(node, request.now)),
+        tail=live_tail(node, frame) if asks_live else None,
+        segments=segments,
+        data_version=_data_version(request, frame, segments, clock),
+    )
+
+
+def _data_version(
+    request: ReadRequest, frame: Frame, segments: Sequence[str], clock: SLAClock
+) -> str | None:
+    """None where the store cannot say, or does not say so within its budget."""
+    store = open_store(request.node, frame)
+    try:
+        return clock.run_within(
+            SLAPhase.STORAGE_WAIT,
+            lambda: store.version(segments, now=request.now.timestamp()),
+            _storage_pool,
+        )
+    except SeamlessSLAExceeded as exceeded:
+        _tolerated(exceeded, clock.policy)
+        return None
+
+
+def read_storage(
+    request: ReadRequest,
+    planned: Plan,
+    clock: SLAClock,
+    *,
+    columns: Collection[str] | None = None,
+) -> Stored:
+    """The rows of the window, and what each series lacks of its expected bars."""
+    window, frame = request.window, planned.frame
+    store = open_store(request.node, frame)
+    left = clock.deadline(SLAPhase.STORAGE_WAIT).remaining()
+    until = None if left is None else left + _LATER_THAN_THE_BUDGET
+    try:
+        pieces = clock.run_within(
+            SLAPhase.STORAGE_WAIT,
+            lambda: store.read(
+                window.start, window.end, planned.segments, columns=columns, seconds=until
+            ),
+            _storage_pool,
+        )
+    except SeamlessSLAExceeded as exceeded:
+        return Stored((), None, _tolerated(exceeded, clock.policy))
+    coverage = measure_coverage(pieces, frame, planned.expected, grid_of(request.node))
+    return Stored(pieces, coverage)
+
+
+def repair(request: ReadRequest, coverage: Coverage | None, clock: SLAClock) -> Repair:
+    """Have the coordinator fetch what is missing; `partial_fill` does not wait for it.
+
+    Where storage did not answer (`coverage` None) nothing is known to be missing.
+    """
+    if coverage is None or request.strategy is Strategy.FAIL_FAST:
+        return Repair()
+    wanted = wanted_ranges(request, coverage)
+    if not wanted:
+        return Repair()
+    waits = request.strategy is not Strategy.PARTIAL_FILL
+    if waits:
+        clock.check_sync_gap(_bars(wanted, request.node.interval), request.node.interval)
+    job_ids = start_backfill(request, wanted, waits=waits)
+    if not waits:
+        return Repair(job_ids)
+    try:
+        _wait(job_ids, clock)
+    except SeamlessSLAExceeded as exceeded:
+        _tolerated(exceeded, clock.policy)
+    return Repair(job_ids, waited=True)
+
+
+def wanted_ranges(request: ReadRequest, coverage: Coverage) -> list[CoverageRange]:
+    """What a backfill could bring: missing, from a node with a source, and not settled lately."""
+    node = request.node
+    if not coverage.missing_bars or not node.source:
+        return []
+    missing = coverage.missing_ranges()
+    if request.strategy is not Strategy.AUTO_BACKFILL:
+        missing = subtract(missing, _settled(request), node.interval)
+    source = source_of(node)
+    return [span for span in missing if source is not None and can_fetch(source, span)]
+
+
+def start_backfill(
+    request: ReadRequest, wanted: Sequence[CoverageRange], *, waits: bool
+) -> tuple[int, ...]:
+    bound = request.resolution.bound
+    backfill = request_backfill(
+        actor=request.actor,
+        node=request.node,
+        missing=wanted,
+        bound_version=SchemaVersion.objects.get(pk=bound.version_id),
+        now=request.now,
+        requested_by=f"read of {request.actor.name}",
+        wanted_now=waits,
+    )
+    return tuple(backfill.job_ids)
+
+
+def read_tail(
+    request: ReadRequest, planned: Plan, coverage: Coverage | None, clock: SLAClock
+) -> Sequence[Piece]:
+    """The live rows from the first bar on that some series lacks at its end."""
+    tail, start = planned.tail, _first_live_bar(request, coverage)
+    if tail is None or start > request.window.end:
+        return ()
+    left = clock.deadline(SLAPhase.LIVE_WAIT).remaining()
+    until = None if left is None else monotonic() + left
+    try:
+        return clock.run_within(
+            SLAPhase.LIVE_WAIT,
+            lambda: tail.read(start, request.window.end, deadline=until),
+            _live_pool,
+        )
+    except SeamlessSLAExceeded as exceeded:
+        _tolerated(exceeded, clock.policy)
+        return ()
+
+
+def refuse_quarantined(request: ReadRequest, coverage: Coverage | None) -> None:
+    """A strict read never steps over rows that a backfill refused: it shows what was found."""
+    if request.resolution.strict is None or coverage is None or not coverage.missing_bars:
+        return
+    missing = coverage.missing_ranges()
+    refused = [
+        item
+        for item in refused_ranges(node=request.node, window=request.window)
+        if any(start <= item.range.end and item.range.start <= end for start, end in missing)
+    ]
+    if refused:
+        findings = tuple(
+            Finding(
+                FindingClass.SCHEMA,
+                "quarantined",
+                found["count"],
+                column=found["column"],
+                keyword=found["keyword"],
+                schema_pointer=found["schema_pointer"],
+                warnings=(f"a backfill refused {found['count']} rows and set them aside",),
+            )
+            for item in refused
+            for found in item.diagnostics
+        )
+        raise SchemaRefused(
+            ConformanceReport(rows=0, findings=findings, interval=request.node.interval)
+        )
+
+
+def refuse_nothing(
+    request: ReadRequest,
+    planned: Plan,
+    pieces: Sequence[Piece],
+    jobs: Sequence[JobOutcome],
+    violation: SeamlessSLAExceeded | None,
+) -> None:
+    """No empty answer where bars are expected: what kept them away is raised instead."""
+    if any(piece.table.num_rows for piece in pieces):
+        return
+    running = tuple(job.job_id for job in jobs if job.is_running)
+    if running:
+        raise BackfillStarted(request.node.node_id, running)
+    if violation is not None:
+        raise violation
+    if not any(len(series.bars) for series in planned.expected):
+        return
+    window = request.window
+    if request.strategy is Strategy.FAIL_FAST:
+        raise NoData(
+            f"No data available for range [{window.start}, {window.end}] in fail-fast mode"
+        )
+    raise NoData(
+        f"{request.node.node_id} has no row in [{window.start}, {window.end}], neither stored "
+        "nor from its source."
+    )
+
+
+def pipeline_for(request: ReadRequest, planned: Plan, policy: SLAPolicy) -> ConformancePipeline:
+    strict = request.resolution.strict is not None
+    lenient = request.strategy is Strategy.PARTIAL_FILL
+    return ConformancePipeline(
+        schema=request.judge.document,
+        references=request.judge.references,
+        frame=planned.frame,
+        enforcement=Enforcement.STRICT if strict else Enforcement.RECORD,
+        grid=grid_of(request.node),
+        expected=planned.expected,
+        # Who asks for a partial fill has accepted that bars are missing.
+        policy=replace(policy, on_violation=OnViolation.PARTIAL_FILL) if lenient else policy,
+        partial_ok=request.partial_ok,
+    )
+
+
+def reach_verdict(
+    request: ReadRequest,
+    planned: Plan,
+    report: ConformanceReport,
+    violation: SeamlessSLAExceeded | None,
+    policy: SLAPolicy,
+) -> Verdict:
+    """What the policy says of the answer; its age counts only where it reaches the present."""
+    newest, staleness = newest_common_bar(report), None
+    if planned.reaches_present and newest is not None:
+        staleness = max(request.now.timestamp() - newest, 0.0)
+    coverage = 1.0 if report.coverage is None else report.coverage
+    return sla_verdict(policy, coverage=coverage, staleness_seconds=staleness, violation=violation)
+
+
+def final_report(
+    report: ConformanceReport, verdict: Verdict, jobs: Sequence[JobOutcome], policy: SLAPolicy
+) -> ConformanceReport:
+    """The report with what only this read knows: that its bars are late, that a backfill failed."""
+    found = list(report.findings)
+    if is_stale(policy, verdict.staleness_seconds):
+        found.append(stale_finding(policy))
+    failed = [code for job in jobs for code in job.violations]
+    if failed:
+        reasons = ", ".join(sorted(set(failed)))
+        found.append(
+            Finding(
+                FindingClass.NOTE,
+                "backfill_failed",
+                len(failed),
+                warnings=(f"{len(failed)} backfill shards ended without their bars: {reasons}",),
+            )
+        )
+    return replace(report, findings=tuple(found))
+
+
+def _settled(request: ReadRequest) -> Sequence[CoverageRange]:
+    since = request.now - timedelta(seconds=settings.SEAMLESS_ASK_AGAIN_SECONDS)
+    return settled_since(
+        node=request.node,
+        bound_version_id=request.resolution.bound.version_id,
+        window=request.window,
+        since=since,
+    )
+
+
+def _tolerated(exceeded: SeamlessSLAExceeded, policy: SLAPolicy) -> SeamlessSLAExceeded:
+    """`partial_fill` and `hold` put up with a phase that took too long; the total never."""
+    if policy.on_violation is OnViolation.FAIL_FAST or exceeded.phase == SLAPhase.TOTAL:
+        raise exceeded
+    return exceeded
+
+
+def _wait(job_ids: Sequence[int], clock: SLAClock) -> None:
+    with clock.timed(SLAPhase.BACKFILL_WAIT) as deadline:
+        left = deadline.remaining()
+        longest = settings.SEAMLESS_LONGEST_WAIT_SECONDS
+        until = monotonic() + (longest if left is None else min(left, longest))
+        if not finish_jobs(job_ids, until):
+            raise TimeoutError(f"backfill jobs {list(job_ids)} still run")
+
+
+def _first_live_bar(request: ReadRequest, coverage: Coverage | None) -> int:
+    if coverage is None or not coverage.missing_bars:
+        newest = newest_ended_bar(request.node, request.now)
+        return request.window.start if coverage is None else newest + request.node.interval
+    return min(run.start for series in coverage.series for run in series.missing[-1:])
+
+
+def _bars(ranges: Sequence[CoverageRange], interval: int) -> int:
+    return sum((end - start) // interval + 1 for start, end in ranges)
