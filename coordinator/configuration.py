@@ -1,5 +1,7 @@
 """The coordinator's settings, read where they are used so that a test can override them."""
 
+from datetime import timedelta
+
 from django.conf import settings
 
 from coordinator.lease_state import RetryPolicy
@@ -21,3 +23,16 @@ def retry_policy() -> RetryPolicy:
 def shard_bars() -> int:
     """Bars of the grid in one shard."""
     return int(getattr(settings, "SEAMLESS_SHARD_BARS", 900))
+
+
+def reconcile_every() -> timedelta:
+    return timedelta(seconds=getattr(settings, "SEAMLESS_RECONCILE_SECONDS", 5.0))
+
+
+def waiting_reads() -> int:
+    """How many reads of one web process may wait for backfills: half of its threads."""
+    return max(1, int(getattr(settings, "SEAMLESS_WEB_THREADS", 8)) // 2)
+
+
+def quarantine_kept() -> timedelta:
+    return timedelta(days=getattr(settings, "SEAMLESS_QUARANTINE_DAYS", 90))

@@ -21,3 +21,8 @@ RENEWAL_LATE_SECONDS = Histogram(
 REQUEUED = Counter("backfill_reconcile_requeued", "Shards the reconciler put on the queue (again).")
 FAILURES = Counter("backfill_failure", "Shards ended without their rows.", ["node_id", "interval"])
 RETRIES = Counter("backfill_retry", "Attempts that failed and go again.", ["node_id", "interval"])
+RECOVERY = Counter(
+    "backfill_recovery",
+    "What recovery hooks were told: failed, recovered, violated, completed.",
+    ["event", "node_id", "interval"],
+)

@@ -11,7 +11,7 @@ conditional UPDATE; they decide nothing themselves.
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from coordinator.coverage import CoverageRange, Pair, merge_coverage
@@ -38,11 +38,18 @@ class ShardState(StrEnum):
 class ViolationCode(StrEnum):
     SCHEMA_REFUSED = "schema_refused"
     ATTEMPTS_EXHAUSTED = "attempts_exhausted"
+    FAILURE_BUDGET = "failure_budget_spent"
     CANCELLED = "cancelled"
 
 
 ACTIVE_JOB_STATES = frozenset({JobState.PENDING, JobState.RUNNING, JobState.PAUSED})
 UNFINISHED_SHARD_STATES = frozenset({ShardState.PENDING, ShardState.LEASED, ShardState.FAILED})
+
+# One point of priority is worth as much as having asked so many seconds earlier.
+SECONDS_PER_PRIORITY = 36
+RANK_PER_PRIORITY = SECONDS_PER_PRIORITY * 1_000_000
+PRIORITIES = range(-50, 51)
+WANTED_PRIORITY = 100  # a reader waits: an hour ahead of a backfill of priority 0
 
 
 class StaleLease(Exception):
@@ -124,6 +131,24 @@ def renewed(lease: ShardLease, *, epoch: int, now: datetime, ttl: timedelta) -> 
     return replace(lease, expires_at=now + ttl)
 
 
+def held_back(
+    lease: ShardLease, *, epoch: int, now: datetime, wait: timedelta, costs_attempt: bool
+) -> ShardLease:
+    """Given back because the source is busy: tried again after `wait`, as a rule at no cost."""
+    _require_held(lease, epoch)
+    return ShardLease(
+        state=ShardState.FAILED,
+        epoch=lease.epoch,
+        attempts=lease.attempts if costs_attempt else lease.attempts - 1,
+        next_attempt_at=now + wait,
+    )
+
+
+def reopened(lease: ShardLease, *, now: datetime) -> ShardLease:
+    """The shard to be done anew, whatever its state; the raised epoch fences off older results."""
+    return ShardLease(state=ShardState.PENDING, epoch=lease.epoch + 1, next_attempt_at=now)
+
+
 def committed(lease: ShardLease, *, epoch: int) -> ShardLease:
     """The shard done. Raises StaleLease: only the holder of the current epoch commits, once."""
     _require_held(lease, epoch)
@@ -174,6 +199,17 @@ def backoff(attempt: int, policy: RetryPolicy, draw: Callable[[], float]) -> tim
     if policy.jitter > 0:
         wait += wait * policy.jitter * draw()
     return timedelta(seconds=wait)
+
+
+def queue_rank(asked_at: datetime, priority: int, place: int = 0) -> int:
+    """A shard's place in the queue, lowest first: when it was asked for, less its head start.
+
+    In microseconds. Everybody ages at the same speed, so this order never changes with time and
+    whoever has waited for the head start is passed by nobody who asks now: priority cannot starve.
+    `place` orders shards that were asked for together.
+    """
+    asked = (asked_at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    return asked + place - priority * RANK_PER_PRIORITY
 
 
 def job_outcome(shard_states: Iterable[ShardState]) -> JobState | None:

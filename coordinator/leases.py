@@ -91,6 +91,11 @@ class LiveLeases:
         """Whether Redis answers; after an outage, only once it has answered three times."""
         return self._ask(self._client.ping) is not None and self._breaker.is_closed
 
+    def length_of(self, queue: str) -> int | None:
+        """How many messages a list of this Redis holds; None with Redis away."""
+        length = self._ask(lambda: self._client.llen(queue))
+        return None if length is None else int(length)
+
     def report_failure(self, error: Exception) -> None:
         """Somebody else met Redis away (the task queue shares it)."""
         if self._breaker.failed():

@@ -41,6 +41,10 @@ class BackfillJob(models.Model):
         default=JobState.PENDING.value,
     )
     priority = models.IntegerField(default=0)
+    source = models.CharField(max_length=300, blank=True, help_text="Whose limits it is under.")
+    failure_budget = models.PositiveIntegerField(
+        null=True, blank=True, help_text="How many shards may end as violations; empty: all."
+    )
     expected_bars = models.PositiveBigIntegerField()
     requested_by = models.CharField(max_length=200)
     request_id = models.CharField(max_length=64, blank=True)
@@ -87,8 +91,8 @@ class BackfillShard(models.Model):
     """A bar-aligned piece of a job, with the lease under which it is run.
 
     A shard that has not ended has a live expiry or a time of the next attempt; one that has ended
-    has `done_at` and neither. `epoch` only ever rises. `queued_at` is when a task for it was last
-    put on the queue: a hint, the row itself is what is left to do.
+    has `done_at` and neither. `epoch` only ever rises. `rank` is its place in the queue
+    (`lease_state.queue_rank`), `held_back` counts how often its source asked for patience.
     """
 
     job = models.ForeignKey(BackfillJob, models.PROTECT, related_name="shards")
@@ -101,6 +105,7 @@ class BackfillShard(models.Model):
         default=ShardState.PENDING.value,
     )
     priority = models.IntegerField(default=0)
+    rank = models.BigIntegerField(default=0, help_text="Place in the queue, lowest first.")
     wanted_now = models.BooleanField(default=False, help_text="A reader waits for it.")
     epoch = models.PositiveBigIntegerField(default=0)
     attempts = models.PositiveIntegerField(default=0)
@@ -108,7 +113,7 @@ class BackfillShard(models.Model):
     leased_at = models.DateTimeField(null=True, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     next_attempt_at = models.DateTimeField(null=True, blank=True)
-    queued_at = models.DateTimeField(null=True, blank=True)
+    held_back = models.PositiveIntegerField(default=0)
     n_rows = models.PositiveBigIntegerField(null=True, blank=True)
     checksum = models.CharField(max_length=71, blank=True)
     violation = models.CharField(
@@ -121,11 +126,14 @@ class BackfillShard(models.Model):
     class Meta:
         indexes = [
             models.Index(
-                "state",
-                F("priority").desc(),
-                "id",
+                fields=["rank", "id"],
                 condition=Q(state__in=_UNFINISHED_SHARDS),
                 name="backfill_shard_to_do",
+            ),
+            models.Index(
+                fields=["expires_at"],
+                condition=Q(state=ShardState.LEASED.value),
+                name="backfill_shard_leased",
             ),
         ]
         constraints = [
@@ -187,17 +195,107 @@ class BackfillShard(models.Model):
         )
 
 
+class BackfillWaiter(models.Model):
+    """A reader that waits for a range of a job, until its budget ends: then it counts no more."""
+
+    job = models.ForeignKey(BackfillJob, models.CASCADE, related_name="waiters")
+    range_start = models.BigIntegerField()
+    range_end = models.BigIntegerField()
+    until = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["until"])]
+
+    def __str__(self) -> str:
+        return f"waits for [{self.range_start}, {self.range_end}] of job {self.job_id}"
+
+
+class SourceLimit(models.Model):
+    """What a source allows all workers together, and the token bucket that they share.
+
+    `name` is a job's `source`, or `*` for all sources together. A token is one shard fetched.
+    """
+
+    EVERY_SOURCE = "*"
+
+    name = models.CharField(max_length=300, unique=True)
+    max_running = models.PositiveIntegerField(null=True, blank=True, help_text="Shards at once.")
+    per_minute = models.FloatField(null=True, blank=True, help_text="Shards begun per minute.")
+    burst = models.PositiveIntegerField(default=1, help_text="Shards begun at once after a pause.")
+    tokens = models.FloatField(default=0.0)
+    refilled_at = models.DateTimeField()
+    blocked_until = models.DateTimeField(null=True, blank=True, help_text="It asked for patience.")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(per_minute__isnull=True) | Q(per_minute__gt=0),
+                name="source_limit_rate_positive",
+            ),
+            models.CheckConstraint(
+                condition=Q(max_running__isnull=True) | Q(max_running__gte=1),
+                name="source_limit_lets_one_run",
+            ),
+            models.CheckConstraint(condition=Q(burst__gte=1), name="source_limit_burst_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return "all sources" if self.name == self.EVERY_SOURCE else self.name
+
+
+class PeriodicRound(models.Model):
+    """When a periodic duty was last taken up: whoever moves `at` on has the round."""
+
+    name = models.CharField(max_length=40, primary_key=True)
+    at = models.DateTimeField()
+    by = models.CharField(max_length=200)
+
+    def __str__(self) -> str:
+        return f"{self.name} by {self.by}"
+
+
+class IdempotentRequest(models.Model):
+    """A request that came with an Idempotency-Key, and its answer once there is one."""
+
+    caller = models.CharField(max_length=80)
+    method = models.CharField(max_length=8)
+    path = models.CharField(max_length=500)
+    key = models.CharField(max_length=200)
+    body_digest = models.CharField(max_length=71)
+    started_at = models.DateTimeField()
+    status = models.PositiveSmallIntegerField(null=True)
+    content_type = models.CharField(max_length=100, blank=True)
+    body = models.TextField(blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["started_at"])]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["caller", "method", "path", "key"], name="one_request_per_key"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path} with key {self.key}"
+
+
 class Quarantine(models.Model):
-    """A row that a backfill set aside, with what was found in it."""
+    """A row that a backfill set aside, with what was found in it.
+
+    Released: its shard was opened again after a fix, whatever came of it.
+    """
 
     shard = models.ForeignKey(BackfillShard, models.PROTECT, related_name="quarantine")
     epoch = models.PositiveBigIntegerField()
     row = models.JSONField()
     diagnostics = models.JSONField(default=list)
     created_at = models.DateTimeField()
+    released_at = models.DateTimeField(null=True, blank=True)
+    released_by = models.CharField(max_length=200, blank=True)
 
     class Meta:
         verbose_name = "quarantined row"
+        indexes = [models.Index(fields=["created_at"])]
 
     def __str__(self) -> str:
         return f"row of {self.shard} set aside under epoch {self.epoch}"

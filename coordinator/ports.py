@@ -64,6 +64,17 @@ class ShardRefused(Exception):
         self.quarantined = tuple(quarantined)
 
 
+class SourceBusy(Exception):
+    """The source asks for patience (429, 503 with Retry-After): nobody asks it until then.
+
+    Costs no attempt, as long as the source does not say so for ever.
+    """
+
+    def __init__(self, retry_after: float, reason: str = "") -> None:
+        super().__init__(reason or f"the source is busy for {retry_after:g} s")
+        self.retry_after = retry_after
+
+
 class ShardCancelled(Exception):
     """The lease was lost or the job cancelled while the handler worked: the result is unwanted."""
 
@@ -112,7 +123,8 @@ class ShardHandler(Protocol):
     def fetch(self, range: CoverageRange, deadline: float, cancel: CancelSignal) -> pa.Table:
         """The rows of the closed range; `deadline` is a `time.monotonic()` value.
 
-        A source without data for some bars returns fewer rows. Any exception costs one attempt.
+        A source without data for some bars returns fewer rows. Any exception costs one attempt,
+        but for SourceBusy.
         """
         ...
 
@@ -162,3 +174,21 @@ def shard_handler(node: Any) -> ShardHandler:
     if _factory is None:
         raise NoShardHandler
     return _factory(node)
+
+
+GapFinder = Callable[[Any, Any, Sequence[CoverageRange]], Sequence[CoverageRange]]
+
+_find_gaps: GapFinder | None = None
+
+
+def set_gap_finder(finder: GapFinder | None) -> None:
+    """Register what storage lacks: (node, bound version, ranges) -> the ranges of missing bars."""
+    global _find_gaps
+    _find_gaps = finder
+
+
+def stored_gaps(
+    node: Any, version: Any, ranges: Sequence[CoverageRange]
+) -> Sequence[CoverageRange]:
+    """Of these ranges, what a series of the node lacks; all of them where nobody knows storage."""
+    return ranges if _find_gaps is None else _find_gaps(node, version, ranges)

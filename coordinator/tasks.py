@@ -9,6 +9,7 @@ from billiard.exceptions import WorkerLostError
 from celery import Task, shared_task, signals
 from django.db import connection
 
+from coordinator import own_rounds  # noqa: F401 - every worker process reconciles by itself
 from coordinator.queue import RUN_SHARD
 from coordinator.services import reconciling, running
 from coordinator.services.claiming import claim_shard
@@ -21,24 +22,23 @@ log = structlog.get_logger("seamless.backfill")
 
 
 @shared_task(name=RUN_SHARD, bind=True, max_retries=2, default_retry_delay=5, ignore_result=True)
-def run_shard(self: Task, shard_id: int, epoch_hint: int = 0, **_: Any) -> str:
-    """Claim the shard and run it. A message that came twice or too late ends in one query.
+def run_shard(self: Task, **_: Any) -> str:
+    """Claim the shard that is next and run it; then pass the ticket on while there is more.
 
-    `epoch_hint` is the epoch the sender saw; the claim mints its own.
+    A ticket that came twice or too late ends in one query.
     """
-    claim = claim_shard(
-        holder=holder_of(str(self.request.id)), now=database_now(), shard_id=shard_id
-    )
+    claim = claim_shard(holder=holder_of(str(self.request.id)), now=database_now())
     if claim is None:
         return "nothing to do"
     run = running.run_shard(claim=claim)
+    reconciling.pass_ticket_on(source=claim.source, now=database_now())
     return run.state or "lease lost"
 
 
 @shared_task(ignore_result=True)
 def reconcile(**_: Any) -> None:
-    """One round of the reconciler (beat: every 5 s)."""
-    reconciling.reconcile(now=database_now())
+    """One round of the reconciler, unless a worker's own has just had it."""
+    reconciling.reconcile_when_due(now=database_now(), by="beat")
 
 
 def holder_of(task_id: str) -> str:
@@ -53,7 +53,7 @@ def _child_lost_and_retried(
     if _is_run_shard(sender) and (
         isinstance(reason, WorkerLostError) or _WORKER_LOST.search(f"{type(reason)} {reason}")
     ):
-        _fail_lost(str(request.id), request.kwargs or {}, str(reason))
+        _fail_lost(str(request.id), str(reason))
 
 
 @signals.task_failure.connect
@@ -61,29 +61,24 @@ def _child_lost_for_good(
     sender: Any = None,
     task_id: str = "",
     exception: BaseException | None = None,
-    kwargs: dict[str, Any] | None = None,
     **_: Any,
 ) -> None:
     """Also the hard time limit: there the parent kills the child itself."""
     if _is_run_shard(sender):
-        _fail_lost(task_id, kwargs or {}, f"{type(exception).__name__}: {exception}")
+        _fail_lost(task_id, f"{type(exception).__name__}: {exception}")
 
 
 def _is_run_shard(task: Any) -> bool:
     return getattr(task, "name", "") == RUN_SHARD
 
 
-def _fail_lost(task_id: str, kwargs: dict[str, Any], reason: str) -> None:
+def _fail_lost(task_id: str, reason: str) -> None:
     """In the worker's parent: its database connection must not be there for the next fork."""
-    shard_id = kwargs.get("shard_id")
-    if shard_id is None:
-        return
+    holder = holder_of(task_id)
     try:
-        fail_lost_holder(
-            shard_id=shard_id, holder=holder_of(task_id), reason=reason, now=database_now()
-        )
+        fail_lost_holder(holder=holder, reason=reason, now=database_now())
     except Exception:  # the lease expires by itself, only later
-        log.exception("seamless.backfill.lost_holder_not_recorded", shard_id=shard_id)
+        log.exception("seamless.backfill.lost_holder_not_recorded", holder=holder)
     finally:
         if not connection.in_atomic_block:
             connection.close()

@@ -7,17 +7,17 @@ verdict (what the SLA policy says) → judge (strict refuses). `provider.seamles
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from time import monotonic
 
 from django.conf import settings
 
 from coordinator.coverage import CoverageRange, subtract
-from coordinator.services.local_runs import finish_jobs
 from coordinator.services.outcomes import JobOutcome
 from coordinator.services.refusals import refused_ranges
-from coordinator.services.requesting import request_backfill
+from coordinator.services.requesting import BackfillRequest, request_backfill
 from coordinator.services.settled import settled_since
+from coordinator.services.waiting import finish_request
 from provider.blend import Piece
 from provider.conformance import (
     ConformancePipeline,
@@ -169,11 +169,14 @@ def repair(request: ReadRequest, coverage: Coverage | None, clock: SLAClock) -> 
     waits = request.strategy is not Strategy.PARTIAL_FILL
     if waits:
         clock.check_sync_gap(_bars(wanted, request.node.interval), request.node.interval)
-    job_ids = start_backfill(request, wanted, waits=waits)
+    left = clock.deadline(SLAPhase.BACKFILL_WAIT).remaining() if waits else None
+    until = None if left is None else request.now + timedelta(seconds=left)
+    backfill = start_backfill(request, wanted, waits=waits, until=until)
+    job_ids = tuple(backfill.job_ids)
     if not waits:
         return Repair(job_ids)
     try:
-        _wait(job_ids, clock)
+        _wait(backfill, clock)
     except SeamlessSLAExceeded as exceeded:
         _tolerated(exceeded, clock.policy)
     return Repair(job_ids, waited=True)
@@ -192,10 +195,15 @@ def wanted_ranges(request: ReadRequest, coverage: Coverage) -> list[CoverageRang
 
 
 def start_backfill(
-    request: ReadRequest, wanted: Sequence[CoverageRange], *, waits: bool
-) -> tuple[int, ...]:
+    request: ReadRequest,
+    wanted: Sequence[CoverageRange],
+    *,
+    waits: bool,
+    until: datetime | None = None,
+) -> BackfillRequest:
+    """`until` is when a reader that waits will have left, whatever becomes of its process."""
     bound = request.resolution.bound
-    backfill = request_backfill(
+    return request_backfill(
         actor=request.actor,
         node=request.node,
         missing=wanted,
@@ -203,8 +211,8 @@ def start_backfill(
         now=request.now,
         requested_by=f"read of {request.actor.name}",
         wanted_now=waits,
+        wanted_until=until,
     )
-    return tuple(backfill.job_ids)
 
 
 def read_tail(
@@ -353,13 +361,13 @@ def _tolerated(exceeded: SeamlessSLAExceeded, policy: SLAPolicy) -> SeamlessSLAE
     return exceeded
 
 
-def _wait(job_ids: Sequence[int], clock: SLAClock) -> None:
+def _wait(backfill: BackfillRequest, clock: SLAClock) -> None:
     with clock.timed(SLAPhase.BACKFILL_WAIT) as deadline:
         left = deadline.remaining()
         longest = settings.SEAMLESS_LONGEST_WAIT_SECONDS
         until = monotonic() + (longest if left is None else min(left, longest))
-        if not finish_jobs(job_ids, until):
-            raise TimeoutError(f"backfill jobs {list(job_ids)} still run")
+        if not finish_request(backfill, until):
+            raise TimeoutError(f"backfill jobs {backfill.job_ids} still run")
 
 
 def _first_live_bar(request: ReadRequest, coverage: Coverage | None) -> int:

@@ -10,9 +10,24 @@ from django.db.models import Q, QuerySet
 from coordinator import counters
 from coordinator.configuration import lease_times, retry_policy
 from coordinator.coverage import CoverageRange
-from coordinator.lease_state import JobState, ShardState, StaleLease, claimed, lease_key, renewed
+from coordinator.lease_state import (
+    UNFINISHED_SHARD_STATES,
+    JobState,
+    ShardLease,
+    ShardState,
+    StaleLease,
+    claimed,
+    lease_key,
+    renewed,
+)
 from coordinator.models import BackfillJob, BackfillShard
 from coordinator.ports import ShardTask
+from coordinator.services.limits import (
+    EVERY_SOURCE,
+    SourceClosed,
+    closed_sources,
+    take_place,
+)
 from coordinator.services.shard_rows import SYSTEM, locked_shard, shards_with_context, store_lease
 from registry.actors import Actor
 from registry.services.audit import record
@@ -33,6 +48,7 @@ class Claim:
     node_pk: int
     request_id: str
     world: str
+    source: str
 
     @property
     def shard_id(self) -> int:
@@ -56,20 +72,38 @@ def claim_shard(
 ) -> Claim | None:
     """Lease the next claimable shard (of these jobs, or this one), or None where there is none.
 
-    Highest priority first, then oldest. The epoch rises by one with every claim. A shard that
-    another transaction is about to commit or claim is passed over, never waited for.
+    First come, first served, priority being a head start (`lease_state.queue_rank`); sources at
+    their limit are passed over. The epoch rises by one with every claim. A shard that another
+    transaction is about to commit or claim is passed over, never waited for.
     """
     candidates = claimable_shards(now)
     if shard_id is not None:
         candidates = candidates.filter(pk=shard_id)
     if job_ids is not None:
         candidates = candidates.filter(job_id__in=job_ids)
-    if not candidates.exists():  # a task delivered twice ends here, without a write transaction
-        return None
+    closed = closed_sources(now)
+    while EVERY_SOURCE not in closed:
+        open_ones = candidates.exclude(job__source__in=closed) if closed else candidates
+        if not open_ones.exists():  # a task delivered twice ends here, without writing
+            return None
+        try:
+            granted = _grant(open_ones, holder, now)
+        except SourceClosed as full:  # somebody else took its last place meanwhile
+            closed.add(full.name)
+            continue
+        return None if granted is None else _told(*granted, now=now)
+    return None
+
+
+def _grant(
+    candidates: QuerySet[BackfillShard], holder: str, now: datetime
+) -> tuple[Claim, ShardLease] | None:
+    """Lease the first candidate: the claim, and the lease that was before it."""
     with transaction.atomic():
         shard = candidates.select_for_update(of=("self",), skip_locked=True).first()
         if shard is None:
             return None
+        take_place(shard.job.source, now)
         before = shard.lease
         lease = claimed(
             before,
@@ -89,11 +123,15 @@ def claim_shard(
             now=now,
             after={"epoch": lease.epoch, "attempt": lease.attempts, "holder": holder},
         )
-    # Apart from the transaction above: cancelling takes the job's row before the shards'.
-    if shard.job.state == JobState.PENDING:
-        BackfillJob.objects.filter(pk=shard.job_id, state=JobState.PENDING).update(
-            state=JobState.RUNNING
-        )
+    return claim, before
+
+
+def _told(claim: Claim, before: ShardLease, *, now: datetime) -> Claim:
+    """The claim, once the job, the metrics and the log know of it."""
+    # Apart from the claiming transaction: cancelling takes the job's row before the shards'.
+    BackfillJob.objects.filter(pk=claim.job_id, state=JobState.PENDING).update(
+        state=JobState.RUNNING
+    )
     if before.expires_at is not None:
         counters.LEASE_EXPIRED.labels("taken_over").inc()
         counters.TAKEOVER_SECONDS.observe((now - before.expires_at).total_seconds())
@@ -122,8 +160,13 @@ def claimable_shards(now: datetime) -> QuerySet[BackfillShard]:
     expired = Q(state=ShardState.LEASED, expires_at__lt=now)
     return (
         shards_with_context()
-        .filter(running | waited_for, due | expired, attempts__lt=retry_policy().max_attempts)
-        .order_by("-priority", "pk")
+        .filter(
+            running | waited_for,
+            due | expired,
+            state__in=UNFINISHED_SHARD_STATES,
+            attempts__lt=retry_policy().max_attempts,
+        )
+        .order_by("rank", "pk")
     )
 
 
@@ -149,6 +192,7 @@ def _claim_of(
         node_pk=job.node_id,
         request_id=job.request_id,
         world=job.world,
+        source=job.source,
     )
 
 

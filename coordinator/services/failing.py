@@ -2,16 +2,24 @@
 
 import random
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 from django.db import transaction
 
 from coordinator import counters
 from coordinator.configuration import retry_policy
-from coordinator.lease_state import ShardState, StaleLease, ViolationCode, failed, refused
+from coordinator.lease_state import (
+    ShardState,
+    StaleLease,
+    ViolationCode,
+    failed,
+    held_back,
+    refused,
+)
 from coordinator.models import BackfillShard, Quarantine
 from coordinator.ports import JSONObject, QuarantinedRow
+from coordinator.recovery import shard_event, tell_hooks
 from coordinator.services.shard_rows import SYSTEM, locked_shard, store_lease
 from registry.actors import Actor
 from registry.audit.events import recordable
@@ -19,6 +27,7 @@ from registry.services.audit import record
 
 QUARANTINE_LIMIT = 1_000
 ERROR_LIMIT = 2_000
+MOST_HELD_BACK = 100
 
 log = structlog.get_logger("seamless.backfill")
 
@@ -38,7 +47,7 @@ def mark_failed(*, shard_id: int, epoch: int, reason: str, now: datetime) -> Sha
         ended = lease.state is ShardState.VIOLATION
         error = reason[:ERROR_LIMIT]
         outcome = {"violation": ViolationCode.ATTEMPTS_EXHAUSTED, "done_at": now} if ended else {}
-        store_lease(shard_id, before, lease, last_error=error, queued_at=None, **outcome)
+        store_lease(shard_id, before, lease, last_error=error, **outcome)
         _record_failure(shard, lease.state, error, now)
     _log_failure(shard, lease.state, error)
     return lease.state
@@ -89,19 +98,52 @@ def keep_in_quarantine(
     )
 
 
-def fail_lost_holder(
-    *, shard_id: int, holder: str, reason: str, now: datetime
-) -> ShardState | None:
+def hold_back(*, shard_id: int, epoch: int, wait: timedelta, reason: str, now: datetime) -> bool:
+    """Give a shard back because its source is busy; whether that epoch held it.
+
+    Costs no attempt, until the source has said so a hundred times: every shard ends some day.
+    """
+    with transaction.atomic():
+        shard = locked_shard(shard_id)
+        before = shard.lease
+        if shard.held_back >= MOST_HELD_BACK and before.attempts >= retry_policy().max_attempts:
+            return mark_failed(shard_id=shard_id, epoch=epoch, reason=reason, now=now) is not None
+        try:
+            lease = held_back(
+                before,
+                epoch=epoch,
+                now=now,
+                wait=wait,
+                costs_attempt=shard.held_back >= MOST_HELD_BACK,
+            )
+        except StaleLease:
+            return False
+        error = reason[:ERROR_LIMIT]
+        store_lease(shard_id, before, lease, last_error=error, held_back=shard.held_back + 1)
+        record(
+            actor=Actor.system(SYSTEM),
+            action="backfill.shard.hold_back",
+            object_type="backfill_shard",
+            object_id=str(shard_id),
+            now=now,
+            reason=error,
+            after={"epoch": epoch, "source": shard.job.source, "seconds": wait.total_seconds()},
+        )
+    log.warning("seamless.backfill.held_back", **shard_fields(shard, error))
+    return True
+
+
+def fail_lost_holder(*, holder: str, reason: str, now: datetime) -> ShardState | None:
     """The holder is known to be dead: no need to wait for its lease to expire."""
-    epoch = (
-        BackfillShard.objects.filter(pk=shard_id, state=ShardState.LEASED, holder=holder)
-        .values_list("epoch", flat=True)
+    held = (
+        BackfillShard.objects.filter(state=ShardState.LEASED, holder=holder)
+        .values_list("pk", "epoch")
         .first()
     )
-    if epoch is None:
+    if held is None:
         return None
     counters.LEASE_EXPIRED.labels("worker_lost").inc()
-    return mark_failed(shard_id=shard_id, epoch=epoch, reason=reason, now=now)
+    return mark_failed(shard_id=held[0], epoch=held[1], reason=reason, now=now)
 
 
 def _record_failure(shard: BackfillShard, state: ShardState, error: str, now: datetime) -> None:
@@ -115,6 +157,7 @@ def _record_failure(shard: BackfillShard, state: ShardState, error: str, now: da
         reason=error,
         after={"epoch": shard.epoch, "attempt": shard.attempts, "holder": shard.holder},
     )
+    tell_hooks("violated" if ended else "failed", shard_event(shard, error=error))
 
 
 def _log_failure(shard: BackfillShard, state: ShardState, error: str) -> None:

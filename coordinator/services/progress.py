@@ -8,7 +8,7 @@ from django.db.models import Count, Sum
 
 from coordinator.lease_state import ACTIVE_JOB_STATES, JobState, ShardState
 from coordinator.models import BackfillJob, BackfillShard
-from coordinator.services.finishing import NoSuchJob
+from coordinator.services.job_rows import no_such_job
 
 POLL_SECONDS = 0.1
 
@@ -39,7 +39,7 @@ def progress(job_id: int) -> JobProgress:
     """Counted from the shards, so it cannot drift from them. Raises NoSuchJob."""
     job = BackfillJob.objects.filter(pk=job_id).first()
     if job is None:
-        raise NoSuchJob(f"There is no backfill job {job_id}.")
+        raise no_such_job(job_id)
     groups = {
         ShardState(group["state"]): group
         for group in BackfillShard.objects.filter(job=job_id)

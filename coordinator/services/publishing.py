@@ -10,6 +10,7 @@ from coordinator.configuration import lease_times
 from coordinator.lease_state import ShardState, StaleLease, committed
 from coordinator.models import BackfillShard
 from coordinator.ports import ShardHandler, Staged
+from coordinator.recovery import shard_event, tell_hooks
 from coordinator.services.claiming import Claim, claim_fields
 from coordinator.services.failing import keep_in_quarantine
 from coordinator.services.shard_rows import SYSTEM, locked_shard, store_lease
@@ -46,11 +47,12 @@ def has_committed(claim: Claim) -> bool:
 
 def _commit(claim: Claim, handler: ShardHandler, staged: Staged, now: datetime) -> None:
     with limited_transaction(lease_times()):
-        _fence(claim, staged, now)
+        shard = _fence(claim, staged, now)
         handler.publish(staged, connection)
         keep_in_quarantine(
             shard_id=claim.shard_id, epoch=claim.epoch, rows=staged.quarantined, now=now
         )
+        recovered = claim.attempt > 1
         record(
             actor=Actor.system(SYSTEM),
             action="backfill.shard.commit",
@@ -63,12 +65,17 @@ def _commit(claim: Claim, handler: ShardHandler, staged: Staged, now: datetime) 
                 "rows": staged.n_rows,
                 "checksum": staged.checksum,
                 "quarantined": len(staged.quarantined),
+                "recovered": recovered,
             },
         )
+        if recovered:
+            tell_hooks("recovered", shard_event(shard))
 
 
-def _fence(claim: Claim, staged: Staged, now: datetime) -> None:
-    before = locked_shard(claim.shard_id).lease
+def _fence(claim: Claim, staged: Staged, now: datetime) -> BackfillShard:
+    """The shard made `done`, its row held. Raises StaleLease."""
+    shard = locked_shard(claim.shard_id)
+    before = shard.lease
     lease = committed(before, epoch=claim.epoch)
     stored = store_lease(
         claim.shard_id,
@@ -81,3 +88,4 @@ def _fence(claim: Claim, staged: Staged, now: datetime) -> None:
     )
     if not stored:
         raise StaleLease(claim.epoch, before)
+    return shard

@@ -2,23 +2,27 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
+from django.conf import settings
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from coordinator.configuration import shard_bars
 from coordinator.coverage import CoverageRange, Pair, merge_coverage, subtract
 from coordinator.lease_state import (
     ACTIVE_JOB_STATES,
-    UNFINISHED_SHARD_STATES,
     cut_shards,
     lease_key,
+    queue_rank,
 )
 from coordinator.models import BackfillJob, BackfillShard
-from coordinator.queue import ShardHint, announce
+from coordinator.queue import announce
 from coordinator.services.expectations import expected_in
+from coordinator.services.job_rows import lock_node
+from coordinator.services.waiters import attach
+from coordinator.source_names import source_name
 from registry.actors import Actor
 from registry.errors import InvalidInput
 from registry.models import Node, SchemaVersion
@@ -26,7 +30,6 @@ from registry.services.audit import record
 
 MAX_RANGES = 1_000
 MAX_SHARDS = 20_000
-WANTED_PRIORITY = 100
 
 
 class BackfillTooLarge(InvalidInput):
@@ -35,14 +38,33 @@ class BackfillTooLarge(InvalidInput):
 
 @dataclass(frozen=True, slots=True)
 class BackfillRequest:
-    """What a request created and what it joined; it is fulfilled when all of them have ended."""
+    """What a request created and what it joined; it is fulfilled when all of them have ended.
+
+    `waiters` are what it waits with: `waiters.detach` gives them up.
+    """
 
     created: tuple[int, ...]
     joined: tuple[int, ...]
+    waiters: tuple[int, ...] = ()
 
     @property
     def job_ids(self) -> list[int]:
         return [*self.joined, *self.created]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is asked for: closed ranges in epoch seconds, on the grid, and how to go about it.
+
+    `failure_budget`: how many shards may end as violations before the rest is given up.
+    """
+
+    node: Node
+    missing: Sequence[Pair]
+    bound_version: SchemaVersion
+    priority: int = 0
+    newest_first: bool = False
+    failure_budget: int | None = None
 
 
 def request_backfill(
@@ -54,40 +76,121 @@ def request_backfill(
     now: datetime,
     requested_by: str,
     wanted_now: bool = False,
+    wanted_until: datetime | None = None,
     priority: int = 0,
     world: str = "",
 ) -> BackfillRequest:
     """Make sure that active jobs cover the missing ranges: closed, in epoch seconds, on the grid.
 
     Jobs that already cover a part are joined; only the rest becomes new jobs, one per range, cut
-    into shards. `wanted_now` (a reader waits) raises the shards it waits on, also in a paused job.
+    into shards. `wanted_now` (a reader waits) raises the shards it waits on, also in a paused job,
+    until the reader detaches or `wanted_until` (the end of its budget) has passed.
     Raises InvalidInput for ranges off the grid, a version of another subject, or too much at once.
     """
-    ranges = _checked(node, missing, bound_version)
-    line = BackfillJob.objects.filter(
-        node=node, interval=node.interval, bound_version=bound_version, state__in=ACTIVE_JOB_STATES
-    )
+    wish = Wish(node, tuple(missing), bound_version, priority)
     with transaction.atomic():
-        # One request per node at a time: what a second one finds uncovered stays uncovered until
-        # it has made its jobs. (SQLite: the transaction is the lock.)
-        Node.objects.select_for_update(no_key=True).get(pk=node.pk)
-        joined = _overlapping(line, ranges)
-        rest = subtract(ranges, [job.range for job in joined], node.interval)
-        planned = [(part, _planned_shards(node, part)) for part in rest]
-        _refuse_too_many(sum(len(shards) for _, shards in planned))
-        created = [
-            _create(node, bound_version, part, shards, now, actor, requested_by, priority, world)
-            for part, shards in planned
-            if shards
-        ]
-        request = BackfillRequest(
-            created=tuple(job.pk for job in created), joined=tuple(job.pk for job in joined)
+        lock_node(node.pk)
+        return carry_out(
+            outline_of(wish),
+            actor=actor,
+            now=now,
+            requested_by=requested_by,
+            world=world,
+            wanted_until=_until(wanted_until, now) if wanted_now else None,
         )
-        raised = _raise_shards(request.job_ids, ranges) if wanted_now else 0
-        if created or raised:
-            _record(actor, node, request, created, raised, now)
-        _announce_after_commit(request.created)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedJob:
+    """A job to be made: its range and its shards, each with the bars expected in it."""
+
+    range: CoverageRange
+    shards: tuple[tuple[CoverageRange, int], ...]
+
+    @property
+    def expected_bars(self) -> int:
+        return sum(bars for _, bars in self.shards)
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What a wish comes to right now: jobs to join, jobs to make, ranges that need neither."""
+
+    wish: Wish
+    ranges: tuple[CoverageRange, ...]
+    joined: tuple[BackfillJob, ...]
+    new: tuple[PlannedJob, ...]
+    empty: tuple[CoverageRange, ...]
+
+    @property
+    def shards(self) -> int:
+        return sum(len(job.shards) for job in self.new)
+
+    def place_of(self, shard: CoverageRange) -> int:
+        """Its place among the shards of this wish, in bars from the first or from the last."""
+        wish = self.wish
+        first, last = self.ranges[0].start, self.ranges[-1].end
+        distance = last - shard.start if wish.newest_first else shard.start - first
+        return distance // wish.node.interval
+
+
+def outline_of(wish: Wish) -> Outline:
+    """What is being fetched already and what is new. Changes nothing.
+
+    Only what holds the node's row can carry it out: what a second request finds uncovered stays
+    uncovered until it has made its jobs. Raises InvalidInput and BackfillTooLarge.
+    """
+    node = wish.node
+    ranges = _checked(node, wish.missing, wish.bound_version)
+    line = BackfillJob.objects.filter(
+        node=node,
+        interval=node.interval,
+        bound_version=wish.bound_version,
+        state__in=ACTIVE_JOB_STATES,
+    )
+    joined = _overlapping(line, ranges)
+    rest = subtract(ranges, [job.range for job in joined], node.interval)
+    planned = [PlannedJob(part, tuple(_planned_shards(node, part))) for part in rest]
+    _refuse_too_many(sum(len(job.shards) for job in planned))
+    return Outline(
+        wish=wish,
+        ranges=tuple(ranges),
+        joined=tuple(joined),
+        new=tuple(job for job in planned if job.shards),
+        empty=tuple(job.range for job in planned if not job.shards),
+    )
+
+
+def carry_out(
+    outline: Outline,
+    *,
+    actor: Actor,
+    now: datetime,
+    requested_by: str,
+    world: str = "",
+    wanted_until: datetime | None = None,
+) -> BackfillRequest:
+    """Make the jobs of an outline, in the transaction that holds the node's row."""
+    created = [_create(outline, job, actor, now, requested_by, world) for job in outline.new]
+    jobs = [*outline.joined, *created]
+    waiters, raised = (
+        attach(jobs, outline.ranges, until=wanted_until, now=now) if wanted_until else ((), 0)
+    )
+    request = BackfillRequest(
+        created=tuple(job.pk for job in created),
+        joined=tuple(job.pk for job in outline.joined),
+        waiters=waiters,
+    )
+    if created or raised:
+        _record(actor, outline.wish.node, request, created, raised, now)
+    if created:
+        transaction.on_commit(partial(announce, outline.shards), robust=True)
     return request
+
+
+def _until(given: datetime | None, now: datetime) -> datetime:
+    longest = now + timedelta(seconds=settings.SEAMLESS_LONGEST_WAIT_SECONDS)
+    return longest if given is None else min(given, longest)
 
 
 def _checked(node: Node, missing: Iterable[Pair], version: SchemaVersion) -> list[CoverageRange]:
@@ -139,25 +242,26 @@ def _refuse_too_many(shards: int) -> None:
 
 
 def _create(
-    node: Node,
-    version: SchemaVersion,
-    part: CoverageRange,
-    shards: Sequence[tuple[CoverageRange, int]],
-    now: datetime,
+    outline: Outline,
+    planned: PlannedJob,
     actor: Actor,
+    now: datetime,
     requested_by: str,
-    priority: int,
     world: str,
 ) -> BackfillJob:
+    wish, (start, end) = outline.wish, planned.range
+    node, version = wish.node, wish.bound_version
     job = BackfillJob.objects.create(
         node=node,
         interval=node.interval,
         bound_version=version,
-        range_start=part.start,
-        range_end=part.end,
-        lease_key=lease_key(node.node_id, node.interval, part.start, part.end, version.pk),
-        priority=priority,
-        expected_bars=sum(bars for _, bars in shards),
+        range_start=start,
+        range_end=end,
+        lease_key=lease_key(node.node_id, node.interval, start, end, version.pk),
+        priority=wish.priority,
+        source=source_name(node.source),
+        failure_budget=wish.failure_budget,
+        expected_bars=planned.expected_bars,
         requested_by=requested_by,
         request_id=actor.request_id,
         world=world,
@@ -169,23 +273,13 @@ def _create(
             range_start=piece.start,
             range_end=piece.end,
             expected_bars=bars,
-            priority=priority,
+            priority=wish.priority,
+            rank=queue_rank(now, wish.priority, outline.place_of(piece)),
             next_attempt_at=now,
-            queued_at=now,
         )
-        for piece, bars in shards
+        for piece, bars in planned.shards
     )
     return job
-
-
-def _raise_shards(job_ids: Sequence[int], ranges: Sequence[CoverageRange]) -> int:
-    overlapping = Q()
-    for start, end in ranges:
-        overlapping |= Q(range_start__lte=end, range_end__gte=start)
-    waiting = BackfillShard.objects.filter(
-        overlapping, job__in=job_ids, state__in=UNFINISHED_SHARD_STATES, wanted_now=False
-    )
-    return waiting.update(wanted_now=True, priority=WANTED_PRIORITY)
 
 
 def _record(
@@ -211,14 +305,3 @@ def _record(
             "shards_raised": raised,
         },
     )
-
-
-def _announce_after_commit(job_ids: Sequence[int]) -> None:
-    hints = [
-        ShardHint(pk, epoch)
-        for pk, epoch in BackfillShard.objects.filter(job__in=job_ids)
-        .order_by("pk")
-        .values_list("pk", "epoch")
-    ]
-    if hints:
-        transaction.on_commit(partial(announce, hints), robust=True)

@@ -1,22 +1,34 @@
 """Running one shard: fetch and stage outside any transaction, then the fenced publish."""
 
+import random
 import time
 from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from coordinator.configuration import lease_times
-from coordinator.lease_state import ShardState, StaleLease
+from coordinator.configuration import lease_times, retry_policy
+from coordinator.lease_state import ShardState, StaleLease, backoff
 from coordinator.leases import live_leases
-from coordinator.ports import CancelSignal, ShardHandler, ShardRefused, Staged, shard_handler
+from coordinator.ports import (
+    CancelSignal,
+    ShardHandler,
+    ShardRefused,
+    SourceBusy,
+    Staged,
+    shard_handler,
+)
 from coordinator.services.claiming import Claim, claim_fields
 from coordinator.services.database_clock import database_now
-from coordinator.services.failing import end_refused, mark_failed
+from coordinator.services.failing import end_refused, hold_back, mark_failed
 from coordinator.services.finishing import close_finished_jobs
 from coordinator.services.heartbeat import Heartbeat
+from coordinator.services.limits import block_source
 from coordinator.services.publishing import has_committed, publish_shard
 from registry.models import Node
+
+SHORTEST_WAIT, LONGEST_WAIT = 1.0, 3_600.0  # seconds of a source's Retry-After
 
 log = structlog.get_logger("seamless.backfill")
 
@@ -52,6 +64,8 @@ def _run(claim: Claim, signal: CancelSignal) -> ShardRun:
             staged = _staged(claim, handler, signal)
     except ShardRefused as refusal:
         return _refused(claim, refusal)
+    except SourceBusy as busy:
+        return _held_back(claim, busy)
     except Exception as error:  # whatever a handler raises costs one attempt
         return _failed(claim, error)
     return _published(claim, handler, staged)
@@ -101,6 +115,21 @@ def _refused(claim: Claim, refusal: ShardRefused) -> ShardRun:
     except StaleLease as stale:
         return ShardRun(claim.shard_id, claim.epoch, None, error=str(stale))
     return ShardRun(claim.shard_id, claim.epoch, ShardState.VIOLATION, error=str(refusal))
+
+
+def _held_back(claim: Claim, busy: SourceBusy) -> ShardRun:
+    """Nobody asks the source before it may be asked, and this shard comes again soon after."""
+    now = database_now()
+    wait = timedelta(seconds=min(max(busy.retry_after, SHORTEST_WAIT), LONGEST_WAIT))
+    if claim.source:
+        block_source(claim.source, wait=wait, now=now)
+    policy = retry_policy()
+    jittered = wait + backoff(1, policy, random.random) * policy.jitter
+    reason = f"SourceBusy: {busy}"
+    held = hold_back(
+        shard_id=claim.shard_id, epoch=claim.epoch, wait=jittered, reason=reason, now=now
+    )
+    return ShardRun(claim.shard_id, claim.epoch, ShardState.FAILED if held else None, error=reason)
 
 
 def _failed(claim: Claim, error: Exception) -> ShardRun:

@@ -21,9 +21,11 @@ from coordinator.services.requesting import BackfillRequest, request_backfill
 from registry.actors import Actor
 from registry.canonical import canonicalize, fingerprint
 from registry.models import (
+    Membership,
     Node,
     Proposal,
     Review,
+    Role,
     SchemaContent,
     SchemaVersion,
     Subject,
@@ -35,15 +37,33 @@ READER = Actor(kind="consumer", id="7", name="desk", request_id="req-7")
 DOCUMENT = {"type": "object", "properties": {"v": {"type": "number"}}}
 
 
+def make_operator(name: str = "oscar", team: str = "market-data") -> Actor:
+    """A person who may run the backfills of the team's nodes."""
+    user, _ = User.objects.get_or_create(username=name, is_staff=True)
+    group, _ = Team.objects.get_or_create(name=team)
+    Membership.objects.get_or_create(user=user, team=group, role=Role.OPERATOR)
+    return Actor(kind="user", id=str(user.pk), name=name)
+
+
 def make_version(subject: str = "market.ohlcv") -> SchemaVersion:
+    """The first version of a new subject."""
     team, _ = Team.objects.get_or_create(name="market-data")
+    line = Subject.objects.create(name=subject, owner_team=team)
+    return _approved(line, 1, DOCUMENT)
+
+
+def make_next_version(version: SchemaVersion) -> SchemaVersion:
+    """The one after it, with another title."""
+    return _approved(version.subject, version.number + 1, DOCUMENT | {"title": "newer"})
+
+
+def _approved(line: Subject, number: int, document: dict[str, Any]) -> SchemaVersion:
     owner, _ = User.objects.get_or_create(username="olive")
     reviewer, _ = User.objects.get_or_create(username="ravi")
     content, _ = SchemaContent.objects.get_or_create(
-        fingerprint=fingerprint(DOCUMENT),
-        defaults={"canonical": canonicalize(DOCUMENT).decode()},
+        fingerprint=fingerprint(document),
+        defaults={"canonical": canonicalize(document).decode()},
     )
-    line = Subject.objects.create(name=subject, owner_team=team)
     proposal = Proposal.objects.create(
         subject=line,
         author=owner,
@@ -58,7 +78,7 @@ def make_version(subject: str = "market.ohlcv") -> SchemaVersion:
     proposal.save()
     return SchemaVersion.objects.create(
         subject=line,
-        number=1,
+        number=number,
         content=content,
         resolved_fingerprint=content.fingerprint,
         proposal=proposal,

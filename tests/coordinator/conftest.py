@@ -3,11 +3,13 @@ from collections.abc import Iterator
 import pytest
 
 from coordinator.ports import set_shard_handler_factory
+from registry.actors import Actor
 from tests.coordinator.backfills import (
     House,
     TinyHandler,
     create_pointer_table,
     make_node,
+    make_operator,
     make_version,
 )
 from tests.databases import CommittedDatabase
@@ -29,6 +31,12 @@ def _built() -> House:
     create_pointer_table()
     version = make_version()
     return House(version=version, node=make_node(version))
+
+
+@pytest.fixture
+def oscar(house: House) -> Actor:
+    """Runs the backfills of the house."""
+    return make_operator()
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from coordinator.breaker import CircuitBreaker
 from coordinator.leases import LiveLeases
 from coordinator.mode import Mode, coordinator_mode
 from coordinator.models import BackfillShard
-from coordinator.queue import ShardHint, announce
+from coordinator.queue import announce
 from coordinator.services import local_runs
 from coordinator.services.claiming import claim_shard
 from coordinator.services.database_clock import database_now
@@ -67,7 +67,7 @@ def test_without_redis_a_shard_runs_under_the_database_fence_alone(house, handle
 
 
 def test_without_redis_nothing_is_announced_and_nothing_raised(house, without_redis):
-    assert announce([ShardHint(1, 0)]) == 0
+    assert announce(1) == 0
 
 
 def test_a_requester_finishes_its_jobs_itself_without_redis(

@@ -11,21 +11,17 @@ from coordinator.models import BackfillJob, BackfillShard
 from coordinator.services import requesting
 from coordinator.services.claiming import claim_shard
 from coordinator.services.finishing import (
-    JobHasEnded,
-    NoSuchJob,
     cancel_job,
     certificate_of,
     close_finished_jobs,
 )
+from coordinator.services.job_rows import JobHasEnded, NoSuchJob
 from coordinator.services.progress import progress
 from coordinator.services.requesting import BackfillTooLarge
 from coordinator.services.running import run_shard
-from registry.actors import Actor
 from registry.errors import InvalidInput
 from registry.models import AuditEvent
 from tests.coordinator.backfills import NOW, READER, make_node, make_version, pointers
-
-OPERATOR = Actor(kind="user", id="1", name="oscar")
 
 
 def ranges_of(job_ids):
@@ -69,9 +65,9 @@ def test_an_overlapping_request_creates_only_the_rest(house):
     assert second.job_ids == [*first.created, *second.created]
 
 
-def test_what_has_ended_is_asked_for_again(house):
+def test_what_has_ended_is_asked_for_again(house, oscar):
     first = house.request((0, 100))
-    cancel_job(actor=OPERATOR, job_id=first.created[0], reason="wrong source", now=NOW)
+    cancel_job(actor=oscar, job_id=first.created[0], reason="wrong source", now=NOW)
     assert ranges_of(house.request((0, 100)).created) == [(0, 100)]
 
 
@@ -142,9 +138,9 @@ def test_the_database_itself_refuses_overlapping_active_jobs(house):
     job.save(force_insert=True)
 
 
-def test_the_database_refuses_to_reopen_a_job_over_another(house):
+def test_the_database_refuses_to_reopen_a_job_over_another(house, oscar):
     (first,) = house.request((0, 100)).created
-    cancel_job(actor=OPERATOR, job_id=first, reason="", now=NOW)
+    cancel_job(actor=oscar, job_id=first, reason="", now=NOW)
     house.request((50, 50))
     with pytest.raises(IntegrityError), transaction.atomic():
         BackfillJob.objects.filter(pk=first).update(state="running", ended_at=None)
@@ -253,12 +249,12 @@ def test_a_certificate_says_what_the_source_did_not_have(house, handler):
     assert progress(job_id).written_bars == 8
 
 
-def test_cancelling_ends_what_is_unfinished_and_keeps_what_is_done(house, handler, settings):
+def test_cancelling_ends_what_is_unfinished_and_keeps_what_is_done(house, handler, settings, oscar):
     settings.SEAMLESS_SHARD_BARS = 5
     (job_id,) = house.request((0, 100)).created
     run_shard(claim=claim_shard(holder="w", now=NOW))
     claim = claim_shard(holder="w", now=NOW)
-    cancel_job(actor=OPERATOR, job_id=job_id, reason="wrong source", now=NOW)
+    cancel_job(actor=oscar, job_id=job_id, reason="wrong source", now=NOW)
     assert run_shard(claim=claim).state is None
     assert len(pointers()) == 1
     assert progress(job_id).state == "cancelled"
@@ -269,13 +265,13 @@ def test_cancelling_ends_what_is_unfinished_and_keeps_what_is_done(house, handle
     assert (event.actor_name, event.reason) == ("oscar", "wrong source")
 
 
-def test_what_cannot_be_cancelled_is_refused(house):
+def test_what_cannot_be_cancelled_is_refused(house, oscar):
     with pytest.raises(NoSuchJob):
-        cancel_job(actor=OPERATOR, job_id=404, reason="", now=NOW)
+        cancel_job(actor=oscar, job_id=404, reason="", now=NOW)
     (job_id,) = house.request((0, 100)).created
-    cancel_job(actor=OPERATOR, job_id=job_id, reason="", now=NOW)
+    cancel_job(actor=oscar, job_id=job_id, reason="", now=NOW)
     with pytest.raises(JobHasEnded):
-        cancel_job(actor=OPERATOR, job_id=job_id, reason="", now=NOW)
+        cancel_job(actor=oscar, job_id=job_id, reason="", now=NOW)
 
 
 def test_closing_is_harmless_while_a_shard_is_unfinished_and_when_done_twice(house, handler):

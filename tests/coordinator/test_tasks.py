@@ -12,8 +12,8 @@ from coordinator.services.claiming import claim_shard
 from tests.coordinator.backfills import NOW, pointers
 
 
-def run(shard_id, **more):
-    return tasks.run_shard.apply(kwargs={"shard_id": shard_id, **more}).get()
+def run(**more):
+    return tasks.run_shard.apply(kwargs=more).get()
 
 
 @pytest.fixture
@@ -26,18 +26,18 @@ def test_the_task_has_the_name_that_is_announced():
     assert tasks.run_shard.name == RUN_SHARD
 
 
-def test_a_message_runs_its_shard_and_a_second_one_finds_nothing_to_do(shard_id, handler):
-    assert run(shard_id, epoch_hint=0) == "done"
-    assert run(shard_id, epoch_hint=0) == "nothing to do"
+def test_a_ticket_runs_the_next_shard_and_a_second_one_finds_nothing_to_do(shard_id, handler):
+    assert run() == "done"
+    assert run() == "nothing to do"
     assert len(pointers()) == 1
 
 
 def test_an_argument_from_a_newer_sender_is_ignored(shard_id, handler):
-    assert run(shard_id, epoch_hint=0, colour="blue") == "done"
+    assert run(shard_id=9, colour="blue") == "done"
 
 
-def test_a_shard_that_is_not_there_is_nothing_to_do(db):
-    assert run(404) == "nothing to do"
+def test_without_shards_there_is_nothing_to_do(db):
+    assert run() == "nothing to do"
 
 
 def test_the_reconciler_runs_as_a_task(shard_id):
@@ -49,10 +49,10 @@ def test_the_reconciler_runs_as_a_task(shard_id):
 def test_a_lost_child_frees_its_shard_at_once_and_only_its_own(shard_id):
     claim_shard(holder=tasks.holder_of("task-1"), now=NOW)
     lost = {"sender": tasks.run_shard, "reason": WorkerLostError("signal 9 (SIGKILL)")}
-    other = SimpleNamespace(id="task-2", kwargs={"shard_id": shard_id})
+    other = SimpleNamespace(id="task-2", kwargs={})
     tasks._child_lost_and_retried(request=other, **lost)
     assert BackfillShard.objects.get().state == "leased"
-    mine = SimpleNamespace(id="task-1", kwargs={"shard_id": shard_id})
+    mine = SimpleNamespace(id="task-1", kwargs={})
     tasks._child_lost_and_retried(request=mine, **lost)
     shard = BackfillShard.objects.get()
     assert (shard.state, "SIGKILL" in shard.last_error) == ("failed", True)
@@ -62,7 +62,7 @@ def test_a_retry_for_another_reason_frees_nothing(shard_id):
     claim_shard(holder=tasks.holder_of("task-1"), now=NOW)
     tasks._child_lost_and_retried(
         sender=tasks.run_shard,
-        request=SimpleNamespace(id="task-1", kwargs={"shard_id": shard_id}),
+        request=SimpleNamespace(id="task-1", kwargs={}),
         reason=OSError("try again"),
     )
     assert BackfillShard.objects.get().state == "leased"
@@ -74,6 +74,6 @@ def test_the_hard_time_limit_frees_the_shard(shard_id):
         sender=tasks.run_shard,
         task_id="task-1",
         exception=TimeLimitExceeded(60),
-        kwargs={"shard_id": shard_id},
+        kwargs={},
     )
     assert BackfillShard.objects.get().last_error.startswith("TimeLimitExceeded")
