@@ -7,13 +7,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import redis
 from django.utils import timezone
 
-from coordinator.models import BackfillShard
+from coordinator.models import BackfillShard, PeriodicRound
+from coordinator.services.claiming import claim_shard
 from coordinator.services.progress import progress
 from registry.models import AuditEvent
 from tests.coordinator.backfills import (
@@ -39,13 +41,15 @@ def house(committed_db: CommittedDatabase, redis_client: redis.Redis, settings: 
 
 
 @contextmanager
-def worker(folder: Path, name: str, **environment: str) -> Iterator[subprocess.Popen]:
-    """A prefork worker with beat, in a process group of its own; killed at the end."""
+def worker(
+    folder: Path, name: str, *, beat: bool = True, **environment: str
+) -> Iterator[subprocess.Popen]:
+    """A prefork worker, in a process group of its own; killed at the end."""
     command = [
-        *(sys.executable, "-m", "celery", "-A", "config", "worker", "--beat"),
+        *(sys.executable, "-m", "celery", "-A", "config", "worker"),
         *("--concurrency", "2", "--include", "tests.stack.worker_handler"),
-        *("--hostname", f"{name}@test", "--schedule", str(folder / f"{name}.beat")),
-        *("--without-gossip", "--without-mingle"),
+        *("--hostname", f"{name}@test", "--without-gossip", "--without-mingle"),
+        *(("--beat", "--schedule", str(folder / f"{name}.beat")) if beat else ()),
     ]
     variables = os.environ | {
         "SEAMLESS_TEST_MARK": str(folder / "hung"),
@@ -121,6 +125,20 @@ def test_a_whole_worker_killed_is_replaced_when_its_lease_expires(
     with worker(tmp_path, "two", **times):
         wait_until(lambda: progress(job_id).has_ended, tmp_path)
     finished_once(job_id)
+
+
+def test_f18_without_beat_every_worker_reconciles_by_itself(
+    house: House, redis_client: redis.Redis, tmp_path: Path
+) -> None:
+    """No message on the queue, a lease that a dead holder left behind, and no beat anywhere."""
+    (tmp_path / "hung").touch()
+    (job_id,) = house.request((0, 190), now=timezone.now()).created
+    claim_shard(holder="dead", now=timezone.now() - timedelta(minutes=5))
+    redis_client.flushdb()
+    with worker(tmp_path, "one", beat=False):
+        wait_until(lambda: progress(job_id).has_ended, tmp_path)
+    finished_once(job_id)
+    assert not PeriodicRound.objects.get(pk="reconcile").by.startswith("beat")
 
 
 def test_an_emptied_redis_loses_no_shard(house: House, redis_client: redis.Redis, tmp_path: Path):
