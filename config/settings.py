@@ -46,8 +46,13 @@ DATABASES = {"default": read_database("DATABASE_URL", f"sqlite:///{SEAMLESS_VAR}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 SEAMLESS_AUDIT_ORIGIN = read_text("SEAMLESS_AUDIT_ORIGIN", "seamless.local/audit")
 SEAMLESS_AUDIT_KEY = read_text("SEAMLESS_AUDIT_KEY", "")
+SEAMLESS_AUDIT_NEXT_KEY = read_text("SEAMLESS_AUDIT_NEXT_KEY", "")
 SEAMLESS_AUDIT_KEY_FILE = read_text("SEAMLESS_AUDIT_KEY_FILE", str(SEAMLESS_VAR / "audit-key.pem"))
 SEAMLESS_AUDIT_KEY_GENERATE = not read_text("SEAMLESS_AUDIT_KEY_FILE", "")
+SEAMLESS_AUDIT_KEEP_DAYS = read_int("SEAMLESS_AUDIT_KEEP_DAYS", 365)
+SEAMLESS_EXPORT_DIR = Path(read_text("SEAMLESS_EXPORT_DIR", str(SEAMLESS_VAR / "exports")))
+SEAMLESS_EXPORT_HOURS = read_float("SEAMLESS_EXPORT_HOURS", 24.0)
+SEAMLESS_EXPORT_STREAM_RECORDS = read_int("SEAMLESS_EXPORT_STREAM_RECORDS", 50_000)
 SEAMLESS_CHECKPOINT_GIT = read_text("SEAMLESS_CHECKPOINT_GIT", "")
 SEAMLESS_CHECKPOINT_GIT_SECONDS = read_float("SEAMLESS_CHECKPOINT_GIT_SECONDS", 60.0)
 SEAMLESS_CHECKPOINT_GIT_REMOTE = read_text("SEAMLESS_CHECKPOINT_GIT_REMOTE", "")
@@ -198,6 +203,11 @@ CELERY_BEAT_SCHEDULE = {
     "seal-audit-log": {
         "task": "registry.tasks.seal_audit_log",
         "schedule": read_float("SEAMLESS_SEAL_SECONDS", 1.0),
+        "options": {"expires": 5},
+    },
+    "tend-audit-exports": {
+        "task": "registry.tasks.tend_audit_exports",
+        "schedule": 5.0,
         "options": {"expires": 5},
     },
 }

@@ -245,7 +245,7 @@ class Tour:
         say(f"one byte changed in a copy:         {found}")
 
     def _manage(self, *arguments: str, expect: int = 0) -> str:
-        done = self.stack.manage(*arguments)
+        done = self.stack.manage(*arguments, token=self.people["ada"].token)
         if done.returncode != expect:
             raise RuntimeError(f"manage.py {' '.join(arguments)}: {done.stdout}{done.stderr}")
         said = done.stdout.strip() or done.stderr.strip().removeprefix("CommandError: ")

@@ -182,11 +182,16 @@ class EmbeddedStack:
         self.worker.stop()  # what its pool left behind
         self.worker.start()
 
-    def manage(self, *arguments: str, seconds: float = 120) -> subprocess.CompletedProcess[str]:
-        """Run `manage.py` inside the stack; its output and exit code, whatever that is."""
+    def manage(
+        self, *arguments: str, seconds: float = 120, token: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `manage.py` inside the stack, as the holder of `token` where it needs a person.
+
+        Its output and exit code, whatever that is.
+        """
         return subprocess.run(
             [sys.executable, "manage.py", *arguments],
-            env={**os.environ, **self.environment},
+            env={**os.environ, **self.environment, "SEAMLESS_TOKEN": token},
             cwd=PROJECT,
             capture_output=True,
             text=True,

@@ -1,7 +1,7 @@
 """The lines of an exported log: JSON, one object per line, the hashed bytes in full.
 
     {"format": "seamless-audit-export/2", "origin": …, "records": "all", "filter": {}, "first": 0,
-     "edge": [], "keys": [{"key": …, "rotation": null}, …], "consistency": []}
+     "edge": [], "keys": [{"key": …, "rotation": null}, …], "removals": [], "consistency": []}
     {"seq": 0, "v": 2, "leaf": "<hex>", "payload": "<the text that was hashed>", "personal": "<…>"}
     …
     {"rows": 1, "erased": 0, "dropped": 0, "size": 1, "root": "<hex>", "exported_at": …,
@@ -15,8 +15,9 @@ and `edge` are then those of the whole log. `keys` is the key history, each key 
 the record that named it; `consistency` proves that earlier checkpoints are continued.
 
 `personal` is null where it was erased, and `payload` too where a retention dropped it; the leaf
-stays. A line is exactly what `json.dumps(…, ensure_ascii=False, separators=(",", ":"))` writes: a
-verifier compares bytes.
+stays. `removals` are the records, each with its proof, that say which were emptied. A line is
+exactly what `json.dumps(…, ensure_ascii=False, separators=(",", ":"))` writes: a verifier compares
+bytes.
 """
 
 import hashlib
@@ -24,7 +25,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, BinaryIO
+from typing import Any, Protocol
 
 from registry.audit.checkpoint import Checkpoint
 from registry.audit.merkle import Edge
@@ -33,21 +34,33 @@ EXPORT_FORMAT = "seamless-audit-export/2"
 
 
 @dataclass(frozen=True, slots=True)
-class NamedKey:
-    """A key of the history; the last four say in which record it was named, None for the first."""
+class ProvenRecord:
+    """A record that explains the log itself, with its inclusion proof."""
 
-    key: str
-    seq: int | None = None
-    payload_format: int = 0
-    payload: str = ""
-    proof: tuple[bytes, ...] = ()
+    seq: int
+    payload_format: int
+    payload: str
+    proof: tuple[bytes, ...]
 
     def document(self) -> dict[str, Any]:
-        if self.seq is None:
-            return {"key": self.key, "rotation": None}
-        proof = [node.hex() for node in self.proof]
-        named = {"seq": self.seq, "v": self.payload_format, "payload": self.payload, "proof": proof}
-        return {"key": self.key, "rotation": named}
+        return {
+            "seq": self.seq,
+            "v": self.payload_format,
+            "payload": self.payload,
+            "proof": _hexes(self.proof),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class NamedKey:
+    """A key of the history and the record that named it, None for the first."""
+
+    key: str
+    rotation: ProvenRecord | None = None
+
+    def document(self) -> dict[str, Any]:
+        rotation = None if self.rotation is None else self.rotation.document()
+        return {"key": self.key, "rotation": rotation}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +83,20 @@ class Unsealed:
     oldest: datetime | None = None
 
 
-class ExportWriter:
-    """Writes the lines in their order: `begin`, any number of `row`, `end`."""
+class Writable(Protocol):
+    def write(self, data: bytes, /) -> Any: ...
 
-    def __init__(self, out: BinaryIO) -> None:
+
+class ExportWriter:
+    """Writes the lines in their order: `begin`, any number of `rows`, `end`."""
+
+    def __init__(self, out: Writable) -> None:
         self._out = out
         self._digest = hashlib.sha256()
         self._counts = {"rows": 0, "erased": 0, "dropped": 0}
 
     @property
-    def rows(self) -> int:
+    def counted(self) -> int:
         return self._counts["rows"]
 
     def begin(
@@ -88,6 +105,7 @@ class ExportWriter:
         edge: Edge,
         *,
         keys: Sequence[NamedKey],
+        removals: Sequence[ProvenRecord] = (),
         selected: Mapping[str, Any] | None = None,
         consistency: Mapping[int, Sequence[bytes]] | None = None,
     ) -> None:
@@ -102,11 +120,16 @@ class ExportWriter:
                 "first": edge.size,
                 "edge": _hexes(edge.hashes),
                 "keys": [key.document() for key in keys],
+                "removals": [removal.document() for removal in removals],
                 "consistency": [{"from": old, "proof": _hexes(proof)} for old, proof in proofs],
             }
         )
 
-    def row(self, row: Row) -> None:
+    def rows(self, rows: Sequence[Row]) -> None:
+        for row in rows:
+            self._row(row)
+
+    def _row(self, row: Row) -> None:
         self._counts["rows"] += 1
         if row.payload is None:
             self._counts["dropped"] += 1

@@ -2,9 +2,11 @@ import json
 from typing import Any
 
 import django.db.models.deletion
+from django.conf import settings
 from django.db import migrations, models
 
 MOVED = ("reason", "before", "after")
+EXPORT_STATES = ["queued", "running", "done", "failed", "expired"]
 PERSONAL = ("actor_id", "actor_name", "source")
 
 
@@ -54,6 +56,7 @@ def opened_by(name: str) -> Any:
 class Migration(migrations.Migration):
     dependencies = [
         ("registry", "0004_usage"),
+        migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
@@ -89,6 +92,55 @@ class Migration(migrations.Migration):
                 "indexes": [
                     models.Index(fields=["actor_name", "event"], name="audit_personal_actor"),
                     models.Index(fields=["object_id", "event"], name="audit_personal_object"),
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="AuditExport",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("format", models.CharField(max_length=16)),
+                ("request", models.JSONField()),
+                ("size", models.PositiveBigIntegerField()),
+                ("total", models.PositiveBigIntegerField()),
+                ("created_at", models.DateTimeField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[(state, state.capitalize()) for state in EXPORT_STATES],
+                        default="queued",
+                        max_length=8,
+                    ),
+                ),
+                ("attempt", models.PositiveSmallIntegerField(default=0)),
+                ("heartbeat_at", models.DateTimeField(null=True)),
+                ("done", models.PositiveBigIntegerField(default=0)),
+                ("finished_at", models.DateTimeField(null=True)),
+                ("expires_at", models.DateTimeField(null=True)),
+                ("bytes", models.PositiveBigIntegerField(default=0)),
+                ("sha256", models.CharField(blank=True, max_length=64)),
+                ("error", models.TextField(blank=True)),
+                (
+                    "requested_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+            ],
+            options={
+                "indexes": [models.Index(fields=["state", "id"], name="audit_export_state")],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(state__in=EXPORT_STATES),
+                        name="audit_export_state_known",
+                    )
                 ],
             },
         ),

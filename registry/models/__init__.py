@@ -10,6 +10,7 @@ from registry.models.audit import (
     AuditPending,
     AuditPersonal,
 )
+from registry.models.audit_exports import AuditExport, ExportState
 from registry.models.bundles import Bundle, BundleMember, Release, ReleaseMember
 from registry.models.consumers import (
     AccessToken,
@@ -39,6 +40,7 @@ __all__ = [
     "AccessToken",
     "AuditCheckpoint",
     "AuditEvent",
+    "AuditExport",
     "AuditKey",
     "AuditLeaf",
     "AuditNode",
@@ -51,6 +53,7 @@ __all__ = [
     "Compatibility",
     "Consumer",
     "Diagnostic",
+    "ExportState",
     "GatePolicy",
     "Membership",
     "Mode",

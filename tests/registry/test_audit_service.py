@@ -4,15 +4,11 @@ import json
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from io import BytesIO
 from pathlib import Path
 from threading import Event as Signal
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from django.core.management import CommandError, call_command
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.transaction import TransactionManagementError
 from hypothesis import given
@@ -20,7 +16,6 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase as HypothesisTestCase
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from registry.actors import Actor
 from registry.audit.checkpoint import Checkpoint
 from registry.audit.events import commitment, leaf_hash
 from registry.audit.merkle import (
@@ -31,15 +26,10 @@ from registry.audit.merkle import (
     verify_consistency,
     verify_inclusion,
 )
-from registry.audit.signed_notes import Signer
 from registry.audit.verify import (
     CHANGED,
-    INCONSISTENT,
     MISSING,
     OK,
-    SIGNATURE,
-    USAGE,
-    Demands,
     read_key,
     read_note,
     verify_export,
@@ -58,8 +48,6 @@ from registry.models import (
 from registry.services.audit import (
     AuditLogForked,
     CheckpointsUnavailable,
-    NoSuchCheckpoint,
-    export_jsonl,
     exporting,
     latest_checkpoint,
     publishing,
@@ -67,15 +55,19 @@ from registry.services.audit import (
     seal,
     sealing,
 )
+from registry.services.audit.exporting import NoSuchCheckpoint
 from registry.triggers import remove_triggers
 from tests.cast import Cast
 from tests.databases import CommittedDatabase
-
-NOW = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
-OWNER = Actor("user", "7", "Ada", request_id="r1", correlation_id="c1", source="192.0.2.1")
-PROGRAM = Actor("consumer", "3", "pricing")
-
-STRANGER = str(Signer("stranger", Ed25519PrivateKey.generate()).public)
+from tests.registry.audit_world import (
+    NOW,
+    OWNER,
+    PROGRAM,
+    exported,
+    record_many,
+    recorded,
+    verified,
+)
 
 on_postgresql = pytest.mark.skipif("connection.vendor != 'postgresql'", reason="one writer only")
 
@@ -86,29 +78,8 @@ def checkpoints(settings: Settings, tmp_path: Path) -> Path:
     return tmp_path / "checkpoints"
 
 
-def recorded(number: int = 1, **changes: Any) -> AuditEvent:
-    given_ = {"actor": OWNER, "action": "proposal.approve", "object_type": "proposal", "now": NOW}
-    with transaction.atomic():
-        return record(**{**given_, "object_id": str(number), **changes})
-
-
-def record_many(count: int) -> list[AuditEvent]:
-    return [recorded(number) for number in range(count)]
-
-
 def published(folder: Path) -> Checkpoint:
     return Checkpoint.parse((folder / "checkpoint").read_text())
-
-
-def exported(**options: Any) -> bytes:
-    out = BytesIO()
-    export_jsonl(out, now=NOW, **options)
-    return out.getvalue()
-
-
-def verified(data: bytes, *checkpoints: Checkpoint) -> int:
-    earlier = tuple(read_note(checkpoint.body()) for checkpoint in checkpoints)
-    return verify_export(data.splitlines(keepends=True), Demands(earlier)).code
 
 
 def stored_node(level: int, idx: int) -> bytes:
@@ -258,18 +229,6 @@ def test_what_may_leave_the_log_leaves_whole_and_only_once_sealed(model: Any) ->
         with pytest.raises(IntegrityError, match="never changes a row"), transaction.atomic():
             model.objects.filter(pk=event.pk).update(text=text)
     assert model.objects.filter(pk=event.pk).delete()[0] == 1
-
-
-@pytest.mark.django_db
-def test_erased_fields_and_dropped_payloads_leave_a_log_that_holds() -> None:
-    record_many(3)
-    seal(now=NOW)
-    AuditPersonal.objects.filter(event__sealed__seq__in=[0, 1]).delete()
-    AuditPayload.objects.filter(event__sealed__seq=1).delete()
-    report = verify_export(exported().splitlines(keepends=True))
-    assert (report.code, report.erased, report.dropped) == (OK, 1, 1)
-    emptied = AuditEvent.objects.select_related("personal", "payload").get(sealed__seq=1)
-    assert (emptied.actor_name, emptied.reason, emptied.before) == ("", "", None)
 
 
 @pytest.mark.django_db
@@ -592,7 +551,8 @@ def test_an_export_reads_a_few_rows_at_a_time(
     monkeypatch.setattr(exporting, "EXPORT_PAGE", 3)
     record_many(8)
     seal(now=NOW)
-    with django_assert_num_queries(1 + 1 + 4 + 2):  # checkpoint, key, pages, what is unsealed
+    # checkpoint, key, removals, pages, what is unsealed
+    with django_assert_num_queries(1 + 1 + 1 + 4 + 2):
         data = exported()
     assert verified(data) == OK
 
@@ -626,65 +586,3 @@ def test_the_database_owner_cannot_remove_a_sealed_record_unseen(seq: int) -> No
     with as_the_database_owner():
         AuditLeaf.objects.filter(seq=seq).delete()
     assert verified(exported()) == MISSING
-
-
-# --- the command -------------------------------------------------------------------------------
-
-
-@pytest.mark.django_db
-def test_the_command_seals_exports_and_verifies(
-    tmp_path: Path, checkpoints: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    record_many(3)
-    file = tmp_path / "audit.jsonl"
-    call_command("audit", "seal")
-    call_command("audit", "export", "--output", str(file))
-    call_command("audit", "verify", str(file), "--checkpoint", str(checkpoints / "checkpoint"))
-    root = latest_checkpoint().root.hex()
-    assert capsys.readouterr().out.splitlines() == [
-        f"sealed up to 3 records, root {root}",
-        f"3 records, sealed up to 3, in {file}",
-        "ok: records 0 to 2 of 'seamless.local/audit' hold",
-        f"size 3, root {root}",
-        "continues the checkpoint of 3 records",
-        f"signed by {'+'.join(AuditKey.objects.get().key.split('+')[:2])};"
-        " compare this key with one you trust (--key)",
-    ]
-
-
-@pytest.mark.django_db
-def test_the_command_exports_to_standard_output(capfdbinary: Any) -> None:
-    record_many(2)
-    seal(now=NOW)
-    call_command("audit", "export", "--from", "1")
-    first = capfdbinary.readouterr().out.splitlines()[:2]
-    assert first == exported(from_seq=1).splitlines()[:2]
-
-
-@pytest.mark.django_db
-def test_the_command_passes_the_verifiers_exit_code_through(tmp_path: Path) -> None:
-    record_many(3)
-    seal(now=NOW)
-    good, bad, other = (tmp_path / name for name in ("good", "bad", "other"))
-    good.write_bytes(exported())
-    bad.write_bytes(exported().replace(b"proposal.approve", b"proposal.approvE", 1))
-    other.write_text(Checkpoint(latest_checkpoint().origin, 3, bytes(32)).body())
-    key = AuditKey.objects.get().key
-    call_command("audit", "verify", str(good), "--key", key)
-    for code, arguments in (
-        (CHANGED, [str(bad)]),
-        (SIGNATURE, [str(good), "--key", STRANGER]),
-        (INCONSISTENT, [str(good), "--checkpoint", str(other)]),
-        (USAGE, []),
-    ):
-        with pytest.raises(CommandError) as refusal:
-            call_command("audit", "verify", *arguments)
-        assert refusal.value.returncode == code
-
-
-@pytest.mark.django_db
-def test_the_command_says_what_it_cannot_do(tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match="no_such_checkpoint: no checkpoint has 9 records"):
-        call_command("audit", "export", "--to-size", "9")
-    with pytest.raises(CommandError, match=r"cannot write .*: No such file or directory"):
-        call_command("audit", "export", "--output", str(tmp_path / "nowhere" / "file"))

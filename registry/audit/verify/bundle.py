@@ -87,13 +87,16 @@ def _files(bundle: Bundle, progress: Progress) -> Iterator[Finding]:
 def _manifest(raw: bytes) -> dict[str, Any] | None:
     """The listed files and their digests; None unless the bytes are what an export writes."""
     try:
-        document = json.loads(raw)
-        written = json.dumps(document, ensure_ascii=False, indent=1).encode() + b"\n"
-        files = document["files"]
-        whole = written == raw and document == {"format": BUNDLE_FORMAT, "files": files}
-        return dict(files) if whole else None
+        files = dict(json.loads(raw)["files"])
+        return files if manifest_text(files).encode() == raw else None
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
+
+
+def manifest_text(files: dict[str, str]) -> str:
+    """The only spelling that is accepted."""
+    document = {"format": BUNDLE_FORMAT, "files": files}
+    return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
 
 
 def _digest(bundle: Bundle, name: str, progress: Progress) -> str:
@@ -109,7 +112,14 @@ def _checkpoints(bundle: Bundle) -> Iterator[Note]:
     if CHECKPOINTS not in bundle.names:
         return
     with bundle.open(CHECKPOINTS) as lines:
-        yield from (read_note(json.loads(line)["note"]) for line in lines)
+        yield from (_note(line) for line in lines)
+
+
+def _note(line: bytes) -> Note:
+    try:
+        return read_note(json.loads(line)["note"])
+    except (TypeError, AttributeError, LookupError):
+        raise ValueError(f"{CHECKPOINTS} holds what is no checkpoint") from None
 
 
 def told(lines: IO[bytes], progress: Progress) -> Iterator[bytes]:

@@ -47,8 +47,14 @@ class _Arguments(argparse.ArgumentParser):
         self.exit(USAGE, f"{self.prog}: {message}\n")  # argparse's own 2 means "missing" here
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("export", type=Path, help="the .jsonl file, bundle or unpacked bundle")
+def add_arguments(parser: argparse.ArgumentParser, default: Path | None = None) -> None:
+    parser.add_argument(
+        "export",
+        type=Path,
+        help="the .jsonl file, bundle or unpacked bundle",
+        default=default,
+        nargs=None if default is None else "?",
+    )
     parser.add_argument(
         "--checkpoint",
         type=Path,
@@ -70,9 +76,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--progress", action="store_true", help="a bar also without a terminal")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, default: Path | None = None) -> int:
+    """`default`: what is checked where no export is named."""
     parser = _Arguments(prog="verify", description="Check an exported audit log.")
-    add_arguments(parser)
+    add_arguments(parser, default)
     options = parser.parse_args(arguments)
     code, text = check_file(
         options.export,

@@ -22,13 +22,25 @@ from .findings import (
     Report,
     UnreadableError,
 )
-from .keys import Term, hash_of
+from .keys import Term
 from .notes import Head, Key, Note, read_note
+from .records import Proven, hash_of, leaf_of, read_proven
+from .removals import ERASURE, RETENTION, Emptied
 from .tree import Tree, continues, included
 
 EXPORT_FORMAT = "seamless-audit-export/2"
 PAYLOAD_FORMATS = (1, 2)
-HEADER = ("format", "origin", "records", "filter", "first", "edge", "keys", "consistency")
+HEADER = (
+    "format",
+    "origin",
+    "records",
+    "filter",
+    "first",
+    "edge",
+    "keys",
+    "removals",
+    "consistency",
+)
 RECORD = ("seq", "v", "leaf", "payload", "personal")
 SELECTED = (*RECORD, "proof")
 TRAILER = (
@@ -43,6 +55,7 @@ TRAILER = (
     "checkpoint",
 )
 _COMMITMENT = b"seamless-audit-personal/1\n"
+_UNEXPLAINED = "no erasure or retention that the export proves names this record"
 
 
 @dataclass(frozen=True)
@@ -70,6 +83,8 @@ class Verification:
         self.root = b""  # in an export of selected records the edge is that of the whole log
         self.last_selected = -1
         self.terms: list[Term] = []
+        self.removals: list[Proven] = []
+        self.may_lack_fields = self.may_lack_all = Emptied(())
         self.consistency: dict[int, tuple[bytes, ...]] = {}
         self.rows = self.erased = self.dropped = 0
         self.signer: Key | None = None
@@ -128,9 +143,14 @@ class Verification:
             first, edge = _count(header["first"]), [hash_of(h) for h in header["edge"]]
             self.tree = Tree(first, edge)
             self.terms = keys.read_terms(header["keys"])
+            self.removals = [read_proven(document) for document in header["removals"]]
+            self.may_lack_all = Emptied(self.removals, RETENTION)
+            self.may_lack_fields = Emptied(self.removals, ERASURE, RETENTION)
             self.consistency = _consistency(header["consistency"])
         except (TypeError, ValueError, KeyError):
-            self.findings.stop(CHANGED, "the tree before the first record, or a key, is unreadable")
+            self.findings.stop(
+                CHANGED, "the tree before the first record, a key or a removal is unreadable"
+            )
         self.origin, self.first = str(header["origin"]), self.tree.size
         self.root, self.complete = self.tree.root(), header["records"] == "all"
         self._compare_earlier()
@@ -176,20 +196,30 @@ class Verification:
         if type(version) is not int or version not in PAYLOAD_FORMATS:
             self.findings.note(CHANGED, f"unknown payload format {version!r}", seq)
         elif payload is None and personal is None:
-            self.dropped += 1
-        elif not isinstance(payload, str) or _leaf(version, payload) != stated:
+            self._dropped(seq)
+        elif not isinstance(payload, str) or leaf_of(version, payload) != stated:
             self.findings.note(CHANGED, "changed: not the bytes that were sealed", seq)
         else:
             self._personal(version, payload, personal, seq)
             self._announced(payload, seq)
         return stated
 
+    def _dropped(self, seq: int) -> None:
+        self.dropped += 1
+        if seq not in self.may_lack_all:
+            self.findings.note(CHANGED, f"its payload is gone: {_UNEXPLAINED}", seq)
+
+    def _erased(self, seq: int) -> None:
+        self.erased += 1
+        if seq not in self.may_lack_fields:
+            self.findings.note(CHANGED, f"its personal fields are gone: {_UNEXPLAINED}", seq)
+
     def _personal(self, version: int, payload: str, personal: Any, seq: int) -> None:
         if version == 1:
             if personal is not None:
                 self.findings.note(CHANGED, "its format has no personal fields apart", seq)
         elif personal is None:
-            self.erased += 1
+            self._erased(seq)
         elif not isinstance(personal, str) or _commitment(personal) != _stated_commitment(payload):
             self.findings.note(CHANGED, "changed: not the personal fields that were sealed", seq)
 
@@ -224,10 +254,16 @@ class Verification:
             self.findings.stop(
                 CHANGED, "the checkpoint is not that of these records and this origin"
             )
+        self._removed(head)
         self._who_signed(note)
         self._earlier_than_this(head)
         self._unsealed_tail(trailer)
         return head
+
+    def _removed(self, head: Head) -> None:
+        for removal in self.removals:
+            if not removal.is_in(head):
+                self.findings.note(CHANGED, "a removal that is not in the log", removal.seq)
 
     def _count_rows(self, trailer: dict[str, Any]) -> None:
         counted = {"rows": self.rows, "size": self.tree.size}
@@ -258,8 +294,7 @@ class Verification:
         assert rotation is not None
         if not keys.named_by_the_one_before(self.origin, old, new):
             self.findings.note(SIGNATURE, f"the key before it never named {new.key}", rotation.seq)
-        leaf = _leaf(rotation.payload_format % 256, rotation.payload)
-        if not included(leaf, rotation.seq, head.size, rotation.proof, head.root):
+        if not rotation.is_in(head):
             self.findings.note(SIGNATURE, "a change of key that is not in the log", rotation.seq)
 
     # --- earlier checkpoints, unsealed records ---------------------------------------------------
@@ -362,10 +397,6 @@ def _consistency(documents: Any) -> dict[int, tuple[bytes, ...]]:
         if tuple(document) != ("from", "proof"):
             raise ValueError("a consistency proof has from and proof")
     return {_count(d["from"]): tuple(hash_of(h) for h in d["proof"]) for d in documents}
-
-
-def _leaf(payload_format: int, payload: str) -> bytes:
-    return hashlib.sha256(b"\x00" + bytes([payload_format]) + payload.encode()).digest()
 
 
 def _commitment(personal: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from . import ed25519
 from .notes import Key, Note, read_key
+from .records import Proven, read_proven
 
 ROTATION = "audit.rotate_key"
 STATEMENT = "seamless-audit-key-rotation/1"
@@ -23,21 +24,11 @@ def statement(origin: str, old: Key, new: Key) -> bytes:
 
 
 @dataclass(frozen=True)
-class Rotation:
-    """The record that named a key, and the proof that it is in the log."""
-
-    seq: int
-    payload_format: int
-    payload: str
-    proof: tuple[bytes, ...]
-
-
-@dataclass(frozen=True)
 class Term:
     """One key and the record that named it (None: the log's first key)."""
 
     key: Key
-    rotation: Rotation | None
+    rotation: Proven | None
 
 
 def read_terms(documents: Any) -> list[Term]:
@@ -52,15 +43,8 @@ def read_terms(documents: Any) -> list[Term]:
     return terms
 
 
-def _rotation(document: Any) -> Rotation | None:
-    if document is None:
-        return None
-    if tuple(document) != ("seq", "v", "payload", "proof"):
-        raise ValueError("a rotation has seq, v, payload and proof")
-    seq, payload_format, payload = document["seq"], document["v"], document["payload"]
-    if type(seq) is not int or type(payload_format) is not int or not isinstance(payload, str):
-        raise ValueError("a rotation has a number, a format and a payload")
-    return Rotation(seq, payload_format, payload, tuple(hash_of(h) for h in document["proof"]))
+def _rotation(document: Any) -> Proven | None:
+    return None if document is None else read_proven(document)
 
 
 def named_by_the_one_before(origin: str, old: Key, new: Term) -> bool:
@@ -93,11 +77,3 @@ def is_anchored(terms: Sequence[Term], trusted: Sequence[Key], signer: Key) -> b
 def signed_as_it_should(terms: Sequence[Term], note: Note) -> bool:
     key = in_force(terms, note.head.size)
     return key is not None and note.signed_by(key)
-
-
-def hash_of(text: str) -> bytes:
-    """32 bytes from lower-case hex: one text per hash, so that no byte can change unseen."""
-    value = bytes.fromhex(text)
-    if len(value) != 32 or value.hex() != text:
-        raise ValueError("a hash is 64 lower-case hexadecimal digits")
-    return value

@@ -1,68 +1,72 @@
-"""`manage.py audit seal | export | verify`: the audit log from the command line."""
+"""`manage.py audit …`: the audit log from the command line.
+
+`seal` and `verify` are for whoever runs the machine. The others act as the person whose token is in
+SEAMLESS_TOKEN: auditors export, operators rotate the key, erase and drop.
+"""
 
 import argparse
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from registry.audit.verify import OK, USAGE
+from registry.audit.verify import OK
 from registry.audit.verify.command import add_arguments as add_verify_arguments
 from registry.audit.verify.command import check_file
-from registry.errors import SeamlessError
-from registry.services.audit import export_jsonl, latest_checkpoint, seal
-
-
-class UsageParser(CommandParser):
-    """Wrong use exits 64: argparse's own 2 says "records are missing" here."""
-
-    def error(self, message: str) -> NoReturn:
-        raise CommandError(f"{message}\n{self.format_usage()}", returncode=USAGE)
+from registry.management import audit_exports
+from registry.management.acting import acting_person, refusals_as_command_errors
+from registry.management.usage import UsageParser
+from registry.services.audit import latest_checkpoint, seal_all
+from registry.services.audit.key_history import public_keys
+from registry.services.audit.removing import drop_payloads, erase_person
+from registry.services.audit.rotating import rotate_key
 
 
 class Command(BaseCommand):
-    help = "Seal, export or verify the audit log."
+    help = "Seal, export and verify the audit log; rotate its key; erase and drop."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        actions = parser.add_subparsers(dest="action", required=True, parser_class=UsageParser)
+        actions = parser.add_subparsers(dest="what", required=True, parser_class=UsageParser)
         actions.add_parser("seal", help="seal what is pending and publish the checkpoint")
-        export = actions.add_parser("export", help="write the sealed records as JSON Lines")
-        export.add_argument("--output", type=Path, help="a file; without it, standard output")
-        export.add_argument("--from", type=int, default=0, dest="from_seq", help="first record")
-        export.add_argument("--to-size", type=int, help="up to the checkpoint of this size")
-        verify = actions.add_parser("verify", help="check an exported file")
-        add_verify_arguments(verify)
+        export = actions.add_parser("export", help="write the sealed records")
+        audit_exports.add_arguments(export)
+        add_verify_arguments(actions.add_parser("verify", help="check an exported file"))
+        actions.add_parser("keys", help="the log's public keys, oldest first")
+        rotate = actions.add_parser("rotate-key", help="sign with a new key from now on")
+        erase = actions.add_parser("erase", help="delete a person's fields from the records")
+        erase.add_argument("username")
+        drop = actions.add_parser("drop-payloads", help="delete what old records say")
+        drop.add_argument("--before", required=True, type=audit_exports.instant)
+        for each in (rotate, erase, drop):
+            each.add_argument("--reason", required=True, help="stays in the log for ever")
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        actions: dict[str, Callable[..., None]] = {
+    def handle(self, *args: Any, what: str, **options: Any) -> None:
+        run: dict[str, Callable[..., None]] = {
             "seal": self.seal,
             "export": self.export,
             "verify": self.verify,
+            "keys": self.keys,
+            "rotate-key": self.rotate_key,
+            "erase": self.erase,
+            "drop-payloads": self.drop_payloads,
         }
-        try:
-            actions[options["action"]](**options)
-        except SeamlessError as refusal:
-            raise CommandError(f"{refusal.code}: {refusal.detail}") from refusal
+        with refusals_as_command_errors():
+            run[what](**options)
 
-    def seal(self, **options: Any) -> None:
-        while seal(now=timezone.now()):
-            pass
+    def seal(self, **_: Any) -> None:
+        seal_all(now=timezone.now())
         head = latest_checkpoint()
         self.stdout.write(f"sealed up to {head.size} records, root {head.root.hex()}")
 
-    def export(self, *, output: Path | None, from_seq: int, to_size: int | None, **_: Any) -> None:
-        if output is None:
-            export_jsonl(sys.stdout.buffer, now=timezone.now(), from_seq=from_seq, to_size=to_size)
-            return
-        try:
-            with output.open("wb") as out:
-                done = export_jsonl(out, now=timezone.now(), from_seq=from_seq, to_size=to_size)
-        except OSError as error:
-            raise CommandError(f"cannot write {output}: {error.strerror}") from error
-        self.stdout.write(f"{done.rows} records, sealed up to {done.checkpoint.size}, in {output}")
+    def export(self, **options: Any) -> None:
+        count, source = audit_exports.export(actor=acting_person(), options=options)
+        if path := options["output"]:
+            size = source.checkpoint.size
+            self.stdout.write(f"{count} records, sealed up to {size}, in {path}")
 
     def verify(
         self, *, export: Path, checkpoint: list[Path], key: list[str], **options: Any
@@ -77,3 +81,23 @@ class Command(BaseCommand):
         if code != OK:
             raise CommandError(text, returncode=code)
         self.stdout.write(text)
+
+    def keys(self, **_: Any) -> None:
+        for key in public_keys():
+            self.stdout.write(key)
+
+    def rotate_key(self, *, reason: str, **_: Any) -> None:
+        key = rotate_key(actor=acting_person(), now=timezone.now(), reason=reason)
+        self.stdout.write(f"checkpoints are signed with {key} from now on")
+
+    def erase(self, *, username: str, reason: str, **_: Any) -> None:
+        count = erase_person(
+            actor=acting_person(), username=username, now=timezone.now(), reason=reason
+        )
+        self.stdout.write(f"{count} records lost their personal fields")
+
+    def drop_payloads(self, *, before: datetime, reason: str, **_: Any) -> None:
+        count = drop_payloads(
+            actor=acting_person(), before=before, now=timezone.now(), reason=reason
+        )
+        self.stdout.write(f"{count} records lost their payloads")

@@ -3,24 +3,46 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, BinaryIO
+from typing import Any, Protocol
 
 from django.db.models import Min, Q, QuerySet
 
+from registry.audit.bundle import BundleWriter
 from registry.audit.checkpoint import Checkpoint
-from registry.audit.export import ExportWriter, Row, Unsealed
+from registry.audit.export import ExportWriter, NamedKey, ProvenRecord, Row, Unsealed
 from registry.audit.merkle import Edge
+from registry.audit.removal import REMOVALS
 from registry.audit.selection import EVERYTHING, Selection
+from registry.audit.views import CsvWriter, OcsfWriter, ParquetWriter
 from registry.errors import NotFound
 from registry.models.audit import AuditCheckpoint, AuditLeaf, AuditPending
 from registry.services.audit.head import AuditLogForked, as_checkpoint, empty_log
-from registry.services.audit.key_history import named_keys
+from registry.services.audit.key_history import ROTATION, named_keys, proven_records, sealed_records
 from registry.services.audit.selecting import matching
 from registry.services.audit.tree import consistency_proofs, inclusion_proofs, stored_edge
 
 EXPORT_PAGE = 1_000
 
-Progress = Callable[[int], None]
+
+class RecordWriter(Protocol):
+    """What turns pages of records into a file: `begin`, `rows` for each page, `end`."""
+
+    def begin(
+        self,
+        origin: str,
+        edge: Edge,
+        *,
+        keys: Sequence[NamedKey],
+        removals: Sequence[ProvenRecord],
+        selected: Mapping[str, Any] | None,
+        consistency: Mapping[int, Sequence[bytes]],
+    ) -> None: ...
+
+    def rows(self, rows: Sequence[Row]) -> None: ...
+
+    def end(
+        self, checkpoint: Checkpoint, note: str, *, now: datetime, unsealed: Unsealed
+    ) -> None: ...
 
 
 class NoSuchCheckpoint(NotFound):
@@ -62,20 +84,35 @@ class Source:
             return self.checkpoint.size - self.extent.from_seq
         return _leaves(self).count()
 
-    def rows(self) -> Iterator[Row]:
+    def pages(self) -> Iterator[list[Row]]:
         for page in _pages(self):
-            if self.selected is None:
-                yield from page
-            else:
-                yield from _with_proofs(page, self.checkpoint.size)
+            yield page if self.selected is None else _with_proofs(page, self.checkpoint.size)
 
 
 @dataclass(frozen=True, slots=True)
-class Exported:
-    """What an export holds: `rows` records, proven under `checkpoint`."""
+class Format:
+    """How exported records are written; `proven` where the verifier can check them."""
 
-    rows: int
-    checkpoint: Checkpoint
+    content_type: str
+    suffix: str
+    writer: Callable[[Any, Source], RecordWriter]
+    proven: bool = False
+
+
+FORMATS: Mapping[str, Format] = {
+    "jsonl": Format("application/x-ndjson", "jsonl", lambda out, _: ExportWriter(out), proven=True),
+    "bundle": Format(
+        "application/zip",
+        "zip",
+        lambda out, source: BundleWriter(out, notes=notes_for(source)),
+        proven=True,
+    ),
+    "csv": Format("text/csv; charset=utf-8; header=present", "csv", lambda out, _: CsvWriter(out)),
+    "parquet": Format(
+        "application/vnd.apache.parquet", "parquet", lambda out, _: ParquetWriter(out)
+    ),
+    "ocsf": Format("application/x-ndjson", "ocsf.jsonl", lambda out, _: OcsfWriter(out)),
+}
 
 
 def open_source(extent: Extent) -> Source:
@@ -84,7 +121,7 @@ def open_source(extent: Extent) -> Source:
     if extent.to_size is not None:
         stored = stored.filter(size=extent.to_size)
     found = stored.first()
-    if found is None and extent.to_size is not None:
+    if found is None and extent.to_size:
         last = AuditCheckpoint.objects.order_by("-size").values_list("size", flat=True).first()
         raise NoSuchCheckpoint(
             f"no checkpoint has {extent.to_size} records; the last one has {last or 0}",
@@ -100,33 +137,41 @@ def open_source(extent: Extent) -> Source:
     return Source(extent, checkpoint, checkpoint.body() if found is None else found.note)
 
 
-def write_records(
-    out: BinaryIO, source: Source, *, now: datetime, progress: Progress = lambda _: None
-) -> Exported:
-    """Write the lines of `registry.audit.export`; `progress` hears of every page's rows."""
-    writer = ExportWriter(out)
+def written(out: Any, source: Source, format: str, *, now: datetime) -> Iterator[int]:
+    """Write the export piece by piece; yields after each page how many records are written.
+
+    `out` needs `write` and `flush`, no more, so that an answer can be streamed.
+    """
+    writer = FORMATS[format].writer(out, source)
     selected, size = source.selected, source.checkpoint.size
     writer.begin(
         source.checkpoint.origin,
         _edge(source.extent.from_seq if selected is None else size),
         keys=named_keys(size),
+        removals=list(proven_records(sealed_records(REMOVALS, size), size).values()),
         selected=selected,
         consistency=consistency_proofs(source.extent.earlier, size),
     )
-    for row in source.rows():
-        writer.row(row)
-        if writer.rows % EXPORT_PAGE == 0:
-            progress(writer.rows)
+    done = 0
+    for page in source.pages():
+        writer.rows(page)
+        done += len(page)
+        yield done
     writer.end(source.checkpoint, source.note, now=now, unsealed=_unsealed())
-    progress(writer.rows)
-    return Exported(writer.rows, source.checkpoint)
+    yield done
 
 
-def export_jsonl(
-    out: BinaryIO, *, now: datetime, from_seq: int = 0, to_size: int | None = None
-) -> Exported:
-    """All sealed records from `from_seq` up to a checkpoint (the last one, or `to_size`)."""
-    return write_records(out, open_source(Extent(from_seq=from_seq, to_size=to_size)), now=now)
+def notes_for(source: Source) -> list[str]:
+    """The checkpoints a bundle brings: the earlier ones asked for, each key's last, the head."""
+    size = source.checkpoint.size
+    rotated = [event.sealed.seq for event in sealed_records([ROTATION], size)]
+    before = [
+        AuditCheckpoint.objects.filter(size__lte=seq).order_by("-size").values_list("size").first()
+        for seq in rotated
+    ]
+    wanted = {*source.extent.earlier, *(found[0] for found in before if found), size}
+    stored = AuditCheckpoint.objects.filter(size__in=wanted).order_by("size")
+    return list(stored.values_list("note", flat=True))
 
 
 def _edge(seq: int) -> Edge:
@@ -165,7 +210,6 @@ def _pages(source: Source) -> Iterator[list[Row]]:
         last = page[-1].seq
 
 
-def _with_proofs(page: Sequence[Row], size: int) -> Iterator[Row]:
+def _with_proofs(page: Sequence[Row], size: int) -> list[Row]:
     proofs = inclusion_proofs([row.seq for row in page], size)
-    for row in page:
-        yield replace(row, proof=proofs[row.seq])
+    return [replace(row, proof=proofs[row.seq]) for row in page]

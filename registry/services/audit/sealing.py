@@ -19,7 +19,7 @@ from registry.errors import SeamlessError
 from registry.models.audit import AuditCheckpoint, AuditLeaf, AuditNode, AuditPending
 from registry.services.audit import publishing
 from registry.services.audit.head import edge_under, latest_checkpoint, log_origin
-from registry.services.audit.signing import signer_in_force
+from registry.services.audit.signing import promote_next_key, signer_in_force
 
 SEAL_LIMIT = 20_000
 SEAL_WAIT_SECONDS = 2.0
@@ -42,8 +42,15 @@ def seal(*, now: datetime, limit: int = SEAL_LIMIT) -> Checkpoint | None:
     """
     publishing.refuse_fork()
     sealed = _seal_pending(now, limit) if AuditPending.objects.exists() else None
+    promote_next_key()
     publishing.publish(now=now)
     return sealed
+
+
+def seal_all(*, now: datetime) -> None:
+    """Seal until nothing waits, or another process does it."""
+    while seal(now=now):
+        pass
 
 
 def wait_until_sealed(event_id: int, *, seconds: float = SEAL_WAIT_SECONDS) -> int | None:

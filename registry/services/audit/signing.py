@@ -1,4 +1,8 @@
-"""The key that signs checkpoints: from SEAMLESS_AUDIT_KEY, or a file that is made on first run."""
+"""The key that signs checkpoints: from SEAMLESS_AUDIT_KEY, or a file that is made on first run.
+
+During a rotation there are two: the next one is in SEAMLESS_AUDIT_NEXT_KEY, or in a file beside the
+first, and takes over from the checkpoint on that covers the rotation's record.
+"""
 
 import base64
 import os
@@ -29,24 +33,22 @@ class AuditKeyUnavailable(Unavailable):
 def signer_in_force(*, now: datetime) -> Signer:
     """The signer of the next checkpoint; the log's first one is adopted by its first sealing.
 
-    Call under the sealer's lock. Raises `AuditKeyUnavailable` where the key at hand is not the one
-    that the log's history ends with.
+    Call under the sealer's lock. Raises `AuditKeyUnavailable` where no key at hand is the one that
+    the log's history asks for.
     """
+    # The next one first: a file that takes its place meanwhile is then read twice, not missed.
+    held = [signer for signer in (next_signer(), configured_signer()) if signer]
     current = current_key()
-    found = configured_signer()
     if current is None:
-        adopt(found.public, now=now)
-        return found
-    if found.public != current and next_key_file().exists():
-        promote_next_key()  # a rotation was recorded, and ended before its file took its place
-        found = configured_signer()
-    if found.public != current:
-        raise AuditKeyUnavailable(
-            f"the log is signed with {current}, this process holds {found.public}: give it the"
-            " right key (SEAMLESS_AUDIT_KEY or SEAMLESS_AUDIT_KEY_FILE), or rotate with"
-            " `manage.py audit rotate-key`. Records wait unsealed."
-        )
-    return found
+        adopt(held[-1].public, now=now)
+        return held[-1]
+    for signer in held:
+        if signer.public == current:
+            return signer
+    raise AuditKeyUnavailable(
+        f"the log is signed with {current}, this process holds {held[-1].public}: give it the"
+        " right key (SEAMLESS_AUDIT_KEY or SEAMLESS_AUDIT_KEY_FILE). Records wait unsealed."
+    )
 
 
 def configured_signer() -> Signer:
@@ -57,6 +59,35 @@ def configured_signer() -> Signer:
     if not file.exists() and settings.SEAMLESS_AUDIT_KEY_GENERATE:
         _make_first_key(file)
     return Signer(log_origin(), read_private_key(_text_of(file), str(file)))
+
+
+def next_signer() -> Signer | None:
+    """The private key that a rotation brings in, None where none is prepared."""
+    if text := settings.SEAMLESS_AUDIT_NEXT_KEY:
+        return Signer(log_origin(), read_private_key(text, "SEAMLESS_AUDIT_NEXT_KEY"))
+    file = next_key_file()
+    if settings.SEAMLESS_AUDIT_KEY or not file.exists():
+        return None
+    with suppress(FileNotFoundError):  # it took its place just now
+        return Signer(log_origin(), read_private_key(file.read_text("utf-8"), str(file)))
+    return None
+
+
+def prepare_next_signer() -> Signer:
+    """The next key, made where keys are files. An earlier one that was never used is used now."""
+    if settings.SEAMLESS_AUDIT_KEY and not settings.SEAMLESS_AUDIT_NEXT_KEY:
+        raise AuditKeyUnavailable(
+            "the key comes from SEAMLESS_AUDIT_KEY: give the new one in SEAMLESS_AUDIT_NEXT_KEY, to"
+            " every process that seals, then rotate"
+        )
+    if not settings.SEAMLESS_AUDIT_NEXT_KEY:
+        try:
+            write_new_key(next_key_file())
+        except OSError as error:
+            raise AuditKeyUnavailable(f"cannot write {next_key_file()}: {error}") from error
+    prepared = next_signer()
+    assert prepared is not None
+    return prepared
 
 
 def read_private_key(text: str, where: str) -> Ed25519PrivateKey:
@@ -88,9 +119,15 @@ def next_key_file() -> Path:
 
 
 def promote_next_key() -> None:
-    """The new key takes the old one's place, in one step; another process may have been faster."""
-    with suppress(FileNotFoundError):
-        next_key_file().replace(key_file())
+    """The next key's file takes the old one's place, once a committed checkpoint is signed with it.
+
+    Not earlier: a sealing that is rolled back still needs the old key. Another process may be
+    faster.
+    """
+    upcoming = None if settings.SEAMLESS_AUDIT_NEXT_KEY else next_signer()
+    if upcoming is not None and upcoming.public == current_key():
+        with suppress(FileNotFoundError):
+            next_key_file().replace(key_file())
 
 
 def write_new_key(file: Path) -> None:

@@ -20,7 +20,7 @@ from registry.actors import Actor
 from registry.audit import verify
 from registry.audit.checkpoint import Checkpoint
 from registry.audit.events import Event, Sealable, leaf_hash, sealable
-from registry.audit.export import ExportWriter, NamedKey, Row, Unsealed
+from registry.audit.export import ExportWriter, NamedKey, ProvenRecord, Row, Unsealed
 from registry.audit.merkle import (
     Edge,
     consistency_proof,
@@ -108,7 +108,7 @@ def export_of(
     for number in range(first, size) if chosen is None else chosen:
         proof = None if chosen is None else inclusion_proof(lookup, number, size)
         payload, personal = records[number].payload.decode(), records[number].personal.decode()
-        writer.row(Row(number, 2, leaves[number], payload, personal, proof))
+        writer.rows([Row(number, 2, leaves[number], payload, personal, proof)])
     writer.end(head, signer.note(head.body()), now=NOW, unsealed=unsealed or Unsealed())
     return out.getvalue().splitlines(keepends=True)
 
@@ -321,8 +321,8 @@ def edited(number: int, **changes: Any) -> Iterator[bytes]:
         (1, {"payload": {}}, CHANGED),
         (1, {"payload": None}, CHANGED),
         (1, {"personal": "{}"}, CHANGED),
-        (1, {"personal": None}, MISSING),
-        (1, {"payload": None, "personal": None}, MISSING),
+        (1, {"personal": None}, CHANGED),
+        (1, {"payload": None, "personal": None}, CHANGED),
         (-2, {"rows": ROWS + 1}, MISSING),
         (-2, {"size": ROWS - 1}, MISSING),
         (-2, {"root": LEAVES[0].hex()}, CHANGED),
@@ -392,7 +392,7 @@ def rotated(old: Signer = FIRST, new: Signer = SECOND, **changes: str) -> list[S
 def named(records: Sequence[Sealable], new: Signer = SECOND, *, at: int = ROTATED_AT) -> NamedKey:
     lookup = lookup_over([leaf_of(record) for record in records])
     proof = inclusion_proof(lookup, at, len(records))
-    return NamedKey(str(new.public), at, 2, records[at].payload.decode(), proof)
+    return NamedKey(str(new.public), ProvenRecord(at, 2, records[at].payload.decode(), proof))
 
 
 FIRST_KEY = NamedKey(str(FIRST.public))
@@ -446,7 +446,10 @@ def test_a_change_of_key_that_the_key_before_did_not_sign_is_found(
 def test_a_change_of_key_outside_the_log_or_left_out_is_found() -> None:
     records = rotated()
     key = named(records)
-    elsewhere = replace(key, proof=tuple(reversed(key.proof)))
+    assert key.rotation is not None
+    elsewhere = replace(
+        key, rotation=replace(key.rotation, proof=tuple(reversed(key.rotation.proof)))
+    )
     assert judge(with_rotation(records, FIRST_KEY, elsewhere)).code == SIGNATURE
     assert judge(with_rotation(RECORDS, FIRST_KEY, key)).code == SIGNATURE
     left_out = b"".join(export_of(records))
