@@ -12,6 +12,7 @@ from provider.sources import Source, open_source
 from provider.stores.parquet import ParquetStore, directory_name
 from provider.stores.postgres import PostgresStore
 from provider.stores.protocol import Store
+from provider.stores.questdb import QuestDBStore
 from registry.errors import InvalidInput
 from registry.frame import Frame
 from registry.models import Node
@@ -63,7 +64,7 @@ def source_of(node: Node) -> Source | None:
 def store_types() -> Mapping[str, StoreFactory]:
     """Ours, and those that installed packages register under `seamless.stores`."""
     others = {point.name: point.load() for point in entry_points(group=ENTRY_POINTS)}
-    return others | {"parquet": _parquet, "postgresql": _postgresql}
+    return others | {"parquet": _parquet, "postgresql": _postgresql, "questdb": _questdb}
 
 
 def _parquet(options: Mapping[str, Any], node_id: str, frame: Frame) -> Store:
@@ -89,6 +90,16 @@ def _allowed_directory(path: Any) -> Path:
 
 
 def _postgresql(options: Mapping[str, Any], node_id: str, frame: Frame) -> Store:
+    url, table = _database_and_table(options)
+    return PostgresStore(url, table, time=frame.time, unit=frame.unit)
+
+
+def _questdb(options: Mapping[str, Any], node_id: str, frame: Frame) -> Store:
+    url, table = _database_and_table(options)
+    return QuestDBStore(url, table, time=frame.time, unit=frame.unit)
+
+
+def _database_and_table(options: Mapping[str, Any]) -> tuple[str, str]:
     """`database` is a name: its address, with a password perhaps, is the operator's to know."""
     _know(options, ("database", "table"))
     database, table = options.get("database"), options.get("table")
@@ -100,7 +111,7 @@ def _postgresql(options: Mapping[str, Any], node_id: str, frame: Frame) -> Store
         )
     if not isinstance(table, str):
         raise ValueError("`table` is a table's name, with its schema where it has one")
-    return PostgresStore(url, table, time=frame.time, unit=frame.unit)
+    return url, table
 
 
 def _know(options: Mapping[str, Any], known: tuple[str, ...]) -> None:

@@ -6,11 +6,9 @@ and which columns each had, so that an absent column stays absent. Both are made
 `stage`. Rows go in and out as Arrow through binary COPY.
 """
 
-import hashlib
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import adbc_driver_manager
 import adbc_driver_postgresql.dbapi as postgres
@@ -20,16 +18,21 @@ from psycopg import sql
 
 from provider.blend import Piece
 from provider.stores.connections import connections_to
-from provider.stores.postgres_tables import SEGMENT, SegmentTables, StagedRows, rows_of, run
+from provider.stores.postgres_tables import SEGMENT, SegmentTables, rows_of, run
 from provider.stores.postgres_types import Column, as_read
 from provider.stores.protocol import SEGMENT_SOURCE, SegmentExists, StoreUnreadable
 from provider.stores.ranges import rows_in_range
+from provider.stores.segments import (
+    StagedRows,
+    checked_segment_name,
+    checksum_of,
+    segment_name,
+)
 
 _WITHOUT_ZONE = "timezone('UTC', to_timestamp({}))"
 _ALL = sql.SQL("true")
 STATEMENT_SECONDS = 60.0
 _TABLE = re.compile(r"(?:([A-Za-z_][A-Za-z0-9_]{0,62})\.)?([A-Za-z_][A-Za-z0-9_]{0,40})", re.ASCII)
-_SEGMENT_NAME = re.compile(r"[A-Za-z0-9_%~-]{1,150}\.[0-9]{1,20}", re.ASCII)
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 # The first and the last second that PostgreSQL's timestamps hold.
@@ -64,7 +67,7 @@ class PostgresStore:
         seconds: float | None = None,
     ) -> list[Piece]:
         for name in committed:
-            _check_segment_name(name)
+            checked_segment_name(name)
         with self._cursor(seconds) as cursor:
             pieces = self._segment_pieces(cursor, start, end, committed, columns)
             found = self._tables.columns(cursor, self._tables.name)
@@ -90,14 +93,13 @@ class PostgresStore:
         return f"{snapshot} {' '.join(committed)}" if ours else None
 
     def stage(self, table: pa.Table, shard_id: int | str, epoch: int) -> StagedRows:
-        name = f"{_safe(str(shard_id))}.{epoch}"
-        _check_segment_name(name)
+        name = segment_name(shard_id, epoch)
         with self._cursor(None) as cursor:
             # One stage of this table at a time: what is created below is then created once.
             lock = sql.SQL("SELECT pg_advisory_xact_lock(hashtext({}))").format(self._tables.name)
             run(cursor, lock)
             rows = self._tables.fit(cursor, table)
-            staged = StagedRows(name, _checksum(rows), rows.num_rows)
+            staged = StagedRows(name, checksum_of(rows), rows.num_rows)
             earlier = self._tables.listed(cursor, [name]).get(name)
             if earlier is None:
                 self._tables.write(cursor, staged, rows, table.column_names)
@@ -107,7 +109,7 @@ class PostgresStore:
         return staged
 
     def discard(self, name: str) -> None:
-        _check_segment_name(name)
+        checked_segment_name(name)
         with self._cursor(None) as cursor:
             if self._tables.columns(cursor, self._tables.list):
                 self._tables.delete(cursor, [name])
@@ -258,43 +260,6 @@ def _rows_of_segment(
         if column not in rows.column_names:
             rows = rows.append_column(column, pa.nulls(rows.num_rows))
     return rows.select(wanted)
-
-
-def _checksum(rows: pa.Table) -> str:
-    """Of the rows in their order and in the types of the store; each column is one chunk."""
-    digest = hashlib.sha256()
-    with pa.ipc.new_stream(_Digesting(digest), rows.schema) as stream:
-        stream.write_table(rows)
-    return f"sha256:{digest.hexdigest()}"
-
-
-class _Digesting:
-    """A file that keeps nothing but the digest of what is written to it."""
-
-    closed = False
-
-    def __init__(self, digest: Any) -> None:
-        self._digest = digest
-
-    def write(self, data: Any) -> int:
-        self._digest.update(data)
-        return len(data)
-
-    def flush(self) -> None: ...
-
-    def close(self) -> None: ...
-
-
-def _check_segment_name(name: str) -> None:
-    if not _SEGMENT_NAME.fullmatch(name):
-        raise ValueError(f"{name!r} is not the name of a segment")
-
-
-def _safe(shard_id: str) -> str:
-    return "".join(
-        one if re.fullmatch(r"[A-Za-z0-9_-]", one, re.ASCII) else f"%{one.encode().hex()}"
-        for one in shard_id
-    )
 
 
 def _reason(error: adbc_driver_manager.Error) -> str:

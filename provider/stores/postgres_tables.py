@@ -11,6 +11,7 @@ from psycopg import sql
 from provider.stores.postgres_partitions import month_partitions
 from provider.stores.postgres_types import Column, as_read, as_stored, column_type
 from provider.stores.protocol import StoreUnreadable
+from provider.stores.segments import StagedRows
 
 SEGMENT = "seamless_segment"
 LONGEST_NAME = 63  # bytes of an identifier; PostgreSQL cuts what is longer, silently
@@ -21,13 +22,6 @@ _CREATE = (
     "CREATE TABLE {list} (name text PRIMARY KEY, columns text[] NOT NULL, checksum text NOT NULL,"
     " row_count bigint NOT NULL, staged_at timestamptz NOT NULL DEFAULT clock_timestamp())",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class StagedRows:
-    name: str
-    checksum: str
-    rows: int
 
 
 @dataclass(frozen=True, slots=True)

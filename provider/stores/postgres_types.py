@@ -13,6 +13,7 @@ from psycopg import sql
 from pyarrow import types
 
 from provider.stores.protocol import StoreUnreadable
+from provider.stores.segments import one_plain_array
 
 _NUMBERS = {"int2", "int4", "int8", "float4", "float8", "numeric"}
 _PLAIN = _NUMBERS | {"bool", "text", "varchar", "bpchar", "date", "timestamp", "timestamptz"}
@@ -130,7 +131,7 @@ def as_stored(column: Column, values: pa.ChunkedArray, kind: pa.DataType) -> pa.
 
     Raises StoreUnreadable.
     """
-    name, plain = column.name, _plain(values)
+    name, plain = column.name, one_plain_array(values)
     any_digits = column.type_name == "numeric" and column.precision_and_scale is None
     if any_digits and (types.is_decimal(plain.type) or types.is_integer(plain.type)):
         return plain
@@ -146,14 +147,3 @@ def as_stored(column: Column, values: pa.ChunkedArray, kind: pa.DataType) -> pa.
             "tables, or mend the source",
             column=name,
         ) from None
-
-
-def _plain(values: pa.ChunkedArray) -> pa.Array:
-    """One array without a dictionary. Arrow's own joining of nested chunks is not relied on."""
-    kind = values.type.value_type if types.is_dictionary(values.type) else values.type
-    chunks = [
-        one.dictionary_decode() if types.is_dictionary(one.type) else one for one in values.chunks
-    ]
-    if types.is_nested(kind) and len(chunks) > 1:
-        return pa.array([cell for one in chunks for cell in one.to_pylist()], kind)
-    return pa.concat_arrays(chunks) if chunks else pa.array([], kind)

@@ -18,7 +18,7 @@ from registry.management.acting import (
 )
 from registry.services import nodes
 
-STORES = "parquet, parquet:DIRECTORY, or postgresql:DATABASE/TABLE"
+STORES = "parquet, parquet:DIRECTORY, postgresql:DATABASE/TABLE, or questdb:DATABASE/TABLE"
 
 
 class Command(BaseCommand):
@@ -143,7 +143,7 @@ def _store(text: str) -> dict[str, Any]:
     if kind == "parquet":
         return {"type": kind} if not rest else {"type": kind, "path": rest}
     database, _, table = rest.partition("/")
-    if kind == "postgresql" and database and table:
+    if kind in ("postgresql", "questdb") and database and table:
         return {"type": kind, "database": database, "table": table}
     raise argparse.ArgumentTypeError(f"{text!r} is not a store: use {STORES}")
 
