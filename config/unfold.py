@@ -91,6 +91,7 @@ UNFOLD: dict[str, Any] = {
                 "separator": True,
                 "items": [
                     _list("Audit log", "gavel", "registry_auditevent", "may_read_audit"),
+                    _list("Exports", "download", "registry_auditexport", "may_export_audit"),
                     _list("Checkpoints", "verified", "registry_auditcheckpoint", "may_read_audit"),
                 ],
             },

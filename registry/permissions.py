@@ -6,7 +6,7 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest
 from rest_framework.permissions import BasePermission
 
-from registry.models import AccessToken, Consumer, Membership
+from registry.models import AccessToken, Consumer, Membership, Role
 
 if TYPE_CHECKING:  # the view module reads this one while it loads
     from rest_framework.views import APIView
@@ -52,6 +52,19 @@ class MayGovern(HasScope):
         if not super().has_permission(request, view) or not isinstance(request.user, User):
             return False
         return Membership.objects.filter(user=request.user).exists()
+
+
+class MayAudit(HasScope):
+    """A person who is an auditor of at least one team."""
+
+    scope = "govern"
+    people_only = True
+
+    def has_permission(self, request: HttpRequest, view: "APIView") -> bool:
+        if not super().has_permission(request, view) or not isinstance(request.user, User):
+            return False
+        self.message = "The audit log is for people with the role auditor."
+        return Membership.objects.filter(user=request.user, role=Role.AUDITOR).exists()
 
 
 class MayLease(HasScope):

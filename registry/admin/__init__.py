@@ -2,6 +2,7 @@
 
 from registry.admin import (
     audit,
+    audit_exports,
     bundles,
     consumers,
     evidence,
@@ -14,6 +15,7 @@ from registry.admin import (
 
 __all__ = [
     "audit",
+    "audit_exports",
     "bundles",
     "consumers",
     "evidence",

@@ -9,6 +9,7 @@ from registry.models import Membership, Role
 
 EVERY_ROLE = frozenset(Role)
 AUDIT_READERS = frozenset({Role.AUDITOR, Role.OWNER, Role.OPERATOR})
+AUDITORS = frozenset({Role.AUDITOR})
 PEOPLE_READERS = frozenset({Role.AUDITOR, Role.OPERATOR})
 TOKEN_KEEPERS = frozenset({Role.CONSUMER_ADMIN})
 
@@ -34,6 +35,10 @@ def is_member(request: HttpRequest) -> bool:
 
 def may_read_audit(request: HttpRequest) -> bool:
     return bool(roles_of(request) & AUDIT_READERS)
+
+
+def may_export_audit(request: HttpRequest) -> bool:
+    return bool(roles_of(request) & AUDITORS)
 
 
 def may_read_people(request: HttpRequest) -> bool:

@@ -1,17 +1,23 @@
 """The audit log: what happened, and under which checkpoint it is sealed."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from django.contrib import admin
-from django.db.models import OuterRef, QuerySet, Subquery
-from django.http import HttpRequest
-from unfold.decorators import display
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from unfold.decorators import action, display
+from unfold.enums import ActionVariant
 
-from registry.admin.access import AUDIT_READERS
+from registry.admin.access import AUDIT_READERS, may_export_audit
+from registry.admin.audit_exports import ExportForm, ask_for_export
+from registry.admin.decisions import dialog
 from registry.admin.panels import STATE_COLOURS, Panel, label, moment, pretty_json
 from registry.admin.readonly import ReadOnlyAdmin, ReadOnlyLogAdmin
 from registry.audit.events import OUTCOMES
 from registry.models import AuditCheckpoint, AuditEvent
+from registry.services.audit.searching import with_seals
 from registry.services.audit.selecting import mentioning
 
 
@@ -30,11 +36,42 @@ class OutcomeFilter(admin.SimpleListFilter):
         return queryset.filter(outcome=self.value()) if self.value() else queryset
 
 
+class SealFilter(admin.SimpleListFilter):
+    title = "seal"
+    parameter_name = "seal"
+
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
+        return [("sealed", "sealed"), ("recorded", "only recorded")]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[AuditEvent]
+    ) -> QuerySet[AuditEvent]:
+        if self.value() is None:
+            return queryset
+        return queryset.filter(sealed__isnull=self.value() == "recorded")
+
+
+class TimeFilter(admin.SimpleListFilter):
+    title = "time"
+    parameter_name = "last"
+    spans = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1)}
+
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
+        return [(span, f"last {span}") for span in self.spans]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[AuditEvent]
+    ) -> QuerySet[AuditEvent]:
+        span = self.spans.get(self.value() or "")
+        return queryset if span is None else queryset.filter(at__gte=timezone.now() - span)
+
+
 @admin.register(AuditEvent)
 class AuditEventAdmin(ReadOnlyLogAdmin):
     viewers = AUDIT_READERS
     list_display = ("what", "who", "outcome_label", "when", "seal")
-    list_filter = (OutcomeFilter,)
+    list_filter = (OutcomeFilter, SealFilter, TimeFilter)
+    actions_list = ("export",)
     search_fields = ("action",)  # shows the box; see get_search_results
     search_help_text = "A whole action, person, object, consumer, request or correlation id."
     ordering = ("-pk",)
@@ -51,11 +88,25 @@ class AuditEventAdmin(ReadOnlyLogAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEvent]:
-        found: QuerySet[AuditEvent] = super().get_queryset(request)
-        first_over_it = AuditCheckpoint.objects.filter(size__gt=OuterRef("sealed__seq"))
-        return found.select_related("sealed", "personal", "payload").annotate(
-            checkpoint=Subquery(first_over_it.order_by("size").values("size")[:1])
-        )
+        return with_seals(super().get_queryset(request))
+
+    def has_export_permission(self, request: HttpRequest) -> bool:
+        return may_export_audit(request)
+
+    @action(
+        description="Export",
+        icon="download",
+        variant=ActionVariant.PRIMARY,
+        permissions=["export"],
+        dialog=dialog(
+            "Export the audit log",
+            "Sealed records up to the last checkpoint. Whatever stays empty selects everything.",
+            ExportForm,
+            "Export",
+        ),
+    )
+    def export(self, request: HttpRequest, form: ExportForm) -> HttpResponse:
+        return ask_for_export(request, form)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[AuditEvent], search_term: str
@@ -126,5 +177,5 @@ def _seal(event: AuditEvent) -> tuple[str, str]:
     """The record's number and the first checkpoint that covers it; or that it waits."""
     sealed = getattr(event, "sealed", None)
     if sealed is None:
-        return "pending", "pending"
+        return "recorded", "recorded"
     return "sealed", f"record {sealed.seq} in checkpoint {event.checkpoint}"  # type: ignore[attr-defined]

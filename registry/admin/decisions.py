@@ -1,6 +1,6 @@
 """Decisions as dialogs: each calls exactly one service, whose refusal is shown on the page."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,8 @@ from registry.actors import Actor
 from registry.admin.readonly import ReadOnlyAdmin
 from registry.errors import SeamlessError
 from registry.request_context import actor_of
+from registry.services.audit import wait_until_sealed
+from registry.services.audit.receipts import collecting
 
 REASON_LIMIT = 2_000
 
@@ -67,13 +69,17 @@ class DecisionAdmin(ReadOnlyAdmin):
     def decide(
         self, request: HttpRequest, obj: Any, service: Service, done: Callable[[Any], str]
     ) -> HttpResponse:
-        """Run the service as the signed-in person, say how it went, show the object's page."""
+        """Run the service as the signed-in person, say how it went, show the object's page.
+
+        A decision is told with its seal, for which the answer waits (two seconds at most).
+        """
         try:
-            result = service(actor_of(request), timezone.now())
+            with collecting() as recorded:
+                result = service(actor_of(request), timezone.now())
         except SeamlessError as refusal:
             messages.error(request, f"{refusal.title}: {refusal.detail}")
         else:
-            messages.success(request, done(result))
+            messages.success(request, f"{done(result)} {_seal_of(recorded)}".strip())
         return self._back_to(request, obj)
 
     def _back_to(self, request: HttpRequest, obj: Any) -> HttpResponse:
@@ -82,3 +88,13 @@ class DecisionAdmin(ReadOnlyAdmin):
         if "HX-Request" in request.headers:
             return HttpResponse(headers={"HX-Redirect": address})
         return HttpResponseRedirect(address)
+
+
+def _seal_of(recorded: Sequence[int]) -> str:
+    """What the page says about the decision's audit record."""
+    if not recorded:
+        return ""
+    size = wait_until_sealed(recorded[-1])
+    if size is None:
+        return f"Audit record {recorded[-1]} is recorded, and not sealed yet."
+    return f"Audit record {recorded[-1]} is sealed in checkpoint {size}."

@@ -37,7 +37,10 @@ STATE_COLOURS = {
     "refused": BAD,
     "failed": BAD,
     "sealed": GOOD,
-    "pending": WARN,
+    "recorded": WARN,
+    "queued": PLAIN,
+    "running": INFO,
+    "done": GOOD,
     "open": GOOD,
     "closed": WARN,
 }

@@ -1,6 +1,86 @@
 """What the write endpoints accept."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from rest_framework import serializers
+
+from registry.audit.events import OUTCOMES
+
+
+class Strict(serializers.Serializer):
+    """Refuses what it does not know: a filter that is mistyped must not select everything."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        unknown = sorted(set(data) - set(self.fields)) if isinstance(data, Mapping) else []
+        if unknown:
+            raise serializers.ValidationError({name: ["Unknown parameter."] for name in unknown})
+        return super().to_internal_value(data)
+
+
+class AuditFilter(Strict):
+    """See `registry.audit.selection.Selection`."""
+
+    since = serializers.DateTimeField(required=False)
+    until = serializers.DateTimeField(required=False)
+    actor = serializers.CharField(required=False, max_length=255)
+    action = serializers.CharField(required=False, max_length=255)
+    object = serializers.CharField(required=False, max_length=511)
+    outcome = serializers.ChoiceField(OUTCOMES, required=False)
+    consumer = serializers.CharField(required=False, max_length=255)
+    request_id = serializers.CharField(required=False, max_length=255)
+    correlation_id = serializers.CharField(required=False, max_length=255)
+
+
+class AuditSearch(AuditFilter):
+    limit = serializers.IntegerField(required=False, min_value=1, max_value=500, default=100)
+
+
+class AuditPage(Strict):
+    """The next page of a search, which carries its filter."""
+
+    cursor = serializers.CharField(max_length=4_000)
+    limit = serializers.IntegerField(required=False, min_value=1, max_value=500, default=100)
+
+
+class CheckpointPage(Strict):
+    before = serializers.IntegerField(required=False, min_value=1)
+    limit = serializers.IntegerField(required=False, min_value=1, max_value=500, default=100)
+
+
+class TreeSize(Strict):
+    size = serializers.IntegerField(required=False, min_value=1)
+
+
+class InclusionQuestion(Strict):
+    event = serializers.IntegerField(min_value=1)
+    size = serializers.IntegerField(required=False, min_value=1)
+
+
+class ConsistencyQuestion(Strict):
+    """`from` is a word of Python, so it is read from the data by name."""
+
+    to = serializers.IntegerField(min_value=0)
+
+    def get_fields(self) -> dict[str, Any]:
+        return {**super().get_fields(), "from": serializers.IntegerField(min_value=0)}
+
+
+class StreamedExport(AuditFilter):
+    format = serializers.CharField(max_length=16, default="jsonl")
+    from_seq = serializers.IntegerField(required=False, min_value=0, default=0)
+    to_size = serializers.IntegerField(required=False, min_value=0)
+    earlier = serializers.RegexField(r"^\d{1,18}(,\d{1,18}){0,99}$", required=False)
+
+
+class NewExport(Strict):
+    format = serializers.CharField(max_length=16, default="jsonl")
+    filter = AuditFilter(required=False)
+    from_seq = serializers.IntegerField(required=False, min_value=0, default=0)
+    to_size = serializers.IntegerField(required=False, min_value=0)
+    earlier = serializers.ListField(
+        child=serializers.IntegerField(min_value=0), required=False, max_length=100
+    )
 
 
 class NewSubject(serializers.Serializer):

@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from registry.api import views
+from registry.api import audit, views
 
 urlpatterns = [
     path("subjects", views.Subjects.as_view()),
@@ -26,6 +26,17 @@ urlpatterns = [
     path("rollouts/<int:rollout_id>/promote", views.PromoteRollout.as_view()),
     path("rollouts/<int:rollout_id>/roll-back", views.RollBackRollout.as_view()),
     path("diagnostics", views.Diagnostics.as_view()),
+    path("audit/records", audit.Records.as_view()),
+    path("audit/records/<int:event_id>", audit.Record.as_view()),
+    path("audit/proof/inclusion", audit.InclusionProof.as_view()),
+    path("audit/proof/consistency", audit.ConsistencyProof.as_view()),
+    path("audit/checkpoint", audit.LatestCheckpoint.as_view()),
+    path("audit/checkpoints", audit.Checkpoints.as_view()),
+    path("audit/keys", audit.Keys.as_view()),
+    path("audit/export", audit.Export.as_view()),
+    path("audit/exports", audit.Exports.as_view()),
+    path("audit/exports/<int:export_id>", audit.ExportDetail.as_view()),
+    path("audit/exports/<int:export_id>/file", audit.ExportFile.as_view()),
     path("nodes", views.Nodes.as_view()),
     # Node ids hold slashes; the more specific routes of the read API come before this one.
     re_path(r"^nodes/(?P<node_id>.+)$", views.NodeDetail.as_view()),

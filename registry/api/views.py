@@ -11,6 +11,7 @@ from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
 from registry.api import inputs, representations
+from registry.api.receipts import AuditedView
 from registry.errors import NotFound
 from registry.models import Consumer, Diagnostic, Proposal, Release, Rollout, SchemaVersion, Subject
 from registry.permissions import MayGovern, MayRead
@@ -22,7 +23,7 @@ CREATED = 201
 PAGE = 500
 
 
-class GovernanceView(APIView):
+class GovernanceView(AuditedView):
     """For people: session or personal token, and a role in at least one team."""
 
     permission_classes = (MayGovern,)
@@ -242,7 +243,7 @@ class RollBackRollout(GovernanceView):
         return _rollout(restored.pk)
 
 
-class Nodes(APIView):
+class Nodes(AuditedView):
     """Consumers see the nodes they may read; people register them."""
 
     def get_permissions(self) -> list[Any]:

@@ -20,6 +20,8 @@ from registry.services import (
     subjects,
     tokens,
 )
+from registry.services.audit.export_requests import request_export
+from registry.services.audit.exporting import Extent
 from registry.services.resolution import resolve
 
 PASSWORD = "a-long-enough-passphrase"
@@ -152,6 +154,7 @@ class World:
             findings=[],
             now=now,
         )
+        request_export(actor=self.actor("di"), extent=Extent(), format="jsonl", now=now)
         _repairs_and_reports(node, SchemaVersion.objects.get(pk=bound.version_id), mark, now)
 
 

@@ -24,6 +24,7 @@ from registry.models import (
     AccessToken,
     AuditCheckpoint,
     AuditEvent,
+    AuditExport,
     Mode,
     Node,
     Proposal,
@@ -32,12 +33,14 @@ from registry.models import (
 )
 from registry.services import evidence, people, rollouts
 from registry.services.audit import seal
+from registry.services.audit.export_jobs import run_next_export
 from registry.services.resolution import resolve
 from tests.registry.admin_world import SYSTEM, World
 
 pytestmark = pytest.mark.django_db
 
 HTMX = {"HX-Request": "true"}
+EXPORT_BUTTON = 'hx-get="/admin/registry/auditevent/export/"'
 SUBMITTED = {"_form_submitted": "True"}
 
 
@@ -142,6 +145,7 @@ def test_people_without_staff_status_are_sent_to_the_login(world: World) -> None
 RESTRICTED = {
     AuditEvent: {"ada", "di", "ed"},
     AuditCheckpoint: {"ada", "di", "ed"},
+    AuditExport: {"di"},
     Quarantine: {"ada", "di", "ed"},
     User: {"di", "ed"},
     AccessToken: {"cy", "fay"},
@@ -460,7 +464,84 @@ def test_the_audit_list_says_what_is_sealed_where(world: World) -> None:
     world.submit(world.proposal)
     page = signed_in(world, "di").get(list_url(AuditEvent)).content.decode()
     assert f"record {sealed - 1} in checkpoint {sealed}" in page
-    assert page.count("pending") >= 1
+    assert page.count("recorded") >= 1
+    client = signed_in(world, "di")
+    for state, states in (("sealed", {True}), ("recorded", {False})):
+        shown = client.get(list_url(AuditEvent), {"seal": state}).context["cl"].result_list
+        assert {hasattr(event, "sealed") for event in shown} == states
+    recent = client.get(list_url(AuditEvent), {"last": "hour"}).context["cl"].result_list
+    assert {event.action for event in recent} == {"person.sign_in"}  # all else is older
+
+
+def test_the_audit_list_is_searched_by_person_object_and_request(world: World) -> None:
+    world.submit(world.proposal)
+    client = signed_in(world, "di")
+    for text, actions in (
+        ("ada", {"proposal.submit", "person.create"}),
+        (str(world.proposal.pk), {"proposal.submit"}),
+        ("proposal.submit", {"proposal.submit"}),
+        ("nobody at all", set()),
+    ):
+        shown = client.get(list_url(AuditEvent), {"q": text}).context["cl"].result_list
+        assert {event.action for event in shown} >= actions
+        assert bool(shown) == bool(actions)
+
+
+def test_a_decision_says_where_its_record_is_sealed(world: World, settings: Settings) -> None:
+    world.submit(world.proposal)
+    page = decide(signed_in(world, "bo"), world.proposal, "approve")
+    size = AuditCheckpoint.objects.latest("size").size
+    assert f"is sealed in checkpoint {size}." in page
+    settings.SEAMLESS_AUDIT_KEY = "nonsense"
+    other = world.propose("market.a", {"type": ["number", "null", "string"]}, "more")
+    page = decide(signed_in(world, "ada"), other, "submit")
+    assert "is recorded, and not sealed yet." in page
+
+
+def ask(client: Client, **fields: str) -> Any:
+    form = {"format": "jsonl", **fields}
+    address = reverse("admin:registry_auditevent_export")
+    answer = client.post(address, SUBMITTED | form, headers=HTMX)
+    assert answer.status_code == 200
+    return answer
+
+
+def test_an_auditor_exports_and_follows_the_progress(
+    world: World, settings: Settings, tmp_path: Path
+) -> None:
+    settings.SEAMLESS_EXPORT_DIR = tmp_path / "exports"
+    client = signed_in(world, "di")
+    assert EXPORT_BUTTON in client.get(list_url(AuditEvent)).content.decode()
+    answer = ask(client, format="bundle", actor="ada", since_0="2020-01-01", since_1="00:00:00")
+    export = AuditExport.objects.latest("pk")
+    assert answer["HX-Redirect"] == page_url(export)
+    assert export.request["filter"] == {"actor": "ada", "since": "2020-01-01T00:00:00+00:00"}
+    waiting = client.get(page_url(export))
+    assert (waiting["Refresh"], "queued" in waiting.content.decode()) == ("2", True)
+    while run_next_export(clock=timezone.now):
+        pass
+    done = client.get(page_url(export))
+    assert "Refresh" not in done
+    assert f"/api/v1/audit/exports/{export.pk}/file" in done.content.decode()
+    assert "100 %" in client.get(list_url(AuditExport)).content.decode()
+    file = client.get(f"/api/v1/audit/exports/{export.pk}/file")
+    assert b"".join(file.streaming_content)[:2] == b"PK"
+
+
+def test_the_export_dialog_refuses_what_is_wrong(world: World) -> None:
+    client = signed_in(world, "di")
+    for wrong in ({"format": "xlsx"}, {"since_0": "soon", "since_1": "noon"}):
+        assert "HX-Redirect" not in ask(client, **wrong)
+    assert AuditExport.objects.count() == 1  # the world's own
+
+
+@pytest.mark.parametrize("name", ["ada", "ed"])
+def test_readers_of_the_log_who_are_no_auditors_export_nothing(world: World, name: str) -> None:
+    client = signed_in(world, name)
+    assert EXPORT_BUTTON not in client.get(list_url(AuditEvent)).content.decode()
+    answer = client.post(reverse("admin:registry_auditevent_export"), SUBMITTED, headers=HTMX)
+    assert answer.status_code in (302, 403)
+    assert AuditExport.objects.count() == 1  # the world's own
 
 
 def test_the_audit_list_is_filtered_by_outcome(world: World) -> None:
@@ -468,7 +549,7 @@ def test_the_audit_list_is_filtered_by_outcome(world: World) -> None:
     client = signed_in(world, "di")
     shown = client.get(list_url(AuditEvent), {"outcome": "denied"}).context["cl"]
     assert [event.action for event in shown.result_list] == ["proposal.submit"]
-    assert [spec.parameter_name for spec in shown.filter_specs] == ["outcome"]
+    assert [s.parameter_name for s in shown.filter_specs] == ["outcome", "seal", "last"]
 
 
 def test_long_lists_are_never_counted(world: World, everything: Client) -> None:

@@ -23,6 +23,7 @@ from registry.audit.events import (
 )
 from registry.models.audit import AuditEvent, AuditPayload, AuditPending, AuditPersonal
 from registry.models.people import Membership
+from registry.services.audit.receipts import collect
 
 
 def record(
@@ -61,7 +62,9 @@ def record(
         before=before,
         after=after,
     )
-    return _append(event)
+    stored = _append(event)
+    collect(stored.pk)
+    return stored
 
 
 def _with_roles(actor: Actor) -> Actor:

@@ -3,9 +3,11 @@
 import hashlib
 from collections.abc import Sequence
 
+import pymerkle
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pymerkle import InmemoryTree
 
 from registry.audit.merkle import (
     EMPTY_ROOT,
@@ -214,3 +216,19 @@ def test_a_proof_has_exactly_the_length_of_its_sizes() -> None:
 def test_an_edge_has_one_hash_per_complete_subtree() -> None:
     with pytest.raises(ValueError, match="the edge of 3 leaves is not 1 hashes"):
         Edge(3, (EMPTY_ROOT,))
+
+
+@given(st.lists(st.binary(max_size=8), min_size=1, max_size=70), st.data())
+def test_another_implementation_makes_the_same_roots_and_proofs(
+    entries: list[bytes], data: st.DataObject
+) -> None:
+    """pymerkle, from PyPI. Its consistency proofs are laid out otherwise, but prove the same."""
+    other = InmemoryTree.init_from_entries(entries, algorithm="sha256")
+    nodes, size = Nodes([hash_leaf(entry) for entry in entries]), len(entries)
+    assert other.get_root() == nodes.edge.root()
+    place = data.draw(st.integers(0, size - 1))
+    assert tuple(other.prove_inclusion(place + 1).path[1:]) == inclusion_proof(nodes, place, size)
+    old = data.draw(st.integers(1, size))
+    old_root = edge_at(nodes, old).root()
+    assert other.get_root(old) == old_root
+    pymerkle.verify_consistency(old_root, nodes.edge.root(), other.prove_consistency(old, size))
