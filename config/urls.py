@@ -5,7 +5,6 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from config import monitoring
-from coordinator import job_views
 from registry.admin.passwords import password_change
 
 urlpatterns = [
@@ -15,8 +14,7 @@ urlpatterns = [
     path("livez", monitoring.livez),
     path("readyz", monitoring.readyz),
     path("metrics", monitoring.Metrics.as_view()),
-    path("api/v1/backfills", job_views.Jobs.as_view()),
-    path("api/v1/backfills/<int:job_id>", job_views.JobDetail.as_view()),
+    path("api/v1/", include("coordinator.api.urls")),
     # Before the registry's: node ids hold slashes, so its catch-all for nodes comes last.
     path("api/v1/", include("provider.api.urls")),
     path("api/v1/", include("registry.api.urls")),

@@ -1,5 +1,6 @@
 """Which bars a series should have: its node's grid, thinned by the calendar, since it exists."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,3 +82,17 @@ def runs_of(bars: Int64s, chosen: Bools) -> list[CoverageRange]:
     first, past = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
     pairs = zip(bars[first].tolist(), bars[past - 1].tolist(), strict=True)
     return [CoverageRange(start, end) for start, end in pairs]
+
+
+def painted(window: Window, strokes: Iterable[tuple[int, int, bool]]) -> list[CoverageRange]:
+    """The bars whose last stroke (start, end, chosen) chose them, as runs inside the window.
+
+    A bar that no stroke touched is not chosen. The caller bounds the window: a byte for each bar.
+    """
+    start, interval = window.start, window.interval
+    chosen = np.zeros(window.bars, np.bool_)
+    for first, last, is_chosen in strokes:
+        begin = max(0, -(-(first - start) // interval))
+        chosen[begin : max(0, (last - start) // interval + 1)] = is_chosen
+    bars = np.arange(start, window.end + 1, interval, dtype=np.int64)
+    return runs_of(bars, chosen)

@@ -5,10 +5,12 @@ class ProviderConfig(AppConfig):
     name = "provider"
 
     def ready(self) -> None:
-        from coordinator.ports import set_shard_handler_factory
+        from coordinator.ports import set_gap_finder, set_shard_handler_factory
         from provider.backfill import NodeShardHandler
         from provider.node_settings import check_settings
+        from provider.stored_gaps import stored_gaps
         from registry.node_settings import set_node_settings_check
 
         set_shard_handler_factory(NodeShardHandler)
+        set_gap_finder(stored_gaps)
         set_node_settings_check(check_settings)

@@ -1,7 +1,7 @@
 """What the provider keeps: pointers to published bars, and the reports of what it served."""
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
 from coordinator.coverage import Window
@@ -12,8 +12,15 @@ from registry.triggers import AppendOnly, protect
 
 class SegmentQuery(models.QuerySet["Segment"]):
     def touching(self, node: Node, window: Window) -> "SegmentQuery":
-        """The node's segments in the window, in order of publication."""
-        found = self.filter(node=node, range_start__lte=window.end, range_end__gte=window.start)
+        """The node's segments in the window, in order of publication.
+
+        Of a shard that was done again only the newest counts: a row that the source has withdrawn
+        must not shine through.
+        """
+        newer = Segment.objects.filter(shard=OuterRef("shard"), epoch__gt=OuterRef("epoch"))
+        found = self.filter(
+            ~Exists(newer), node=node, range_start__lte=window.end, range_end__gte=window.start
+        )
         return found.order_by("pk")
 
 

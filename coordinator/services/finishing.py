@@ -1,8 +1,6 @@
 """How jobs end: by themselves with a certificate or a list of violations, or cancelled."""
 
-import hashlib
 from datetime import datetime
-from typing import Any
 
 from django.db import transaction
 from django.db.models import Count, F, Q, QuerySet
@@ -18,6 +16,7 @@ from coordinator.lease_state import (
 )
 from coordinator.models import BackfillJob
 from coordinator.recovery import job_event, tell_hooks
+from coordinator.services.certifying import certificate_of
 from coordinator.services.job_rows import (
     JobHasEnded,
     jobs_with_context,
@@ -26,11 +25,8 @@ from coordinator.services.job_rows import (
 )
 from coordinator.services.shard_rows import SYSTEM, store_all
 from registry.actors import Actor
-from registry.canonical import canonicalize
 from registry.services.actions import audited_action
 from registry.services.audit import record
-
-RANGES_LISTED = 1_000
 
 
 def close_finished_jobs(*, now: datetime, job_ids: list[int] | None = None) -> list[int]:
@@ -70,47 +66,6 @@ def cancel_job(*, actor: Actor, job_id: int, reason: str, now: datetime) -> None
         ended = _end_unfinished(job, ViolationCode.CANCELLED, reason, now)
         _end(job, JobState.CANCELLED, now)
         entry.after = {"state": JobState.CANCELLED, "shards_ended": ended}
-
-
-def certificate_of(job: BackfillJob) -> dict[str, Any]:
-    """What a finished job states: expected and written bars, a checksum over its ranges, epochs.
-
-    `missing` holds the ranges that ended without rows, each with its error. Both lists stop at
-    1,000 entries; the counts and the checksum cover all.
-    """
-    shards = list(job.shards.order_by("range_start"))
-    done = [shard for shard in shards if shard.state == ShardState.DONE]
-    missing = [shard for shard in shards if shard.state != ShardState.DONE]
-    digest = canonicalize([[shard.range_start, shard.range_end, shard.checksum] for shard in done])
-    version = job.bound_version
-    return {
-        "state": job.state,
-        "node_id": job.node.node_id,
-        "interval": job.interval,
-        "range": list(job.range),
-        "schema": {
-            "subject": version.subject.name,
-            "version": version.number,
-            "fingerprint": version.resolved_fingerprint,
-        },
-        "expected_bars": job.expected_bars,
-        "written_bars": sum(shard.n_rows or 0 for shard in done),
-        "checksum": f"sha256:{hashlib.sha256(digest).hexdigest()}",
-        "shards": len(shards),
-        "done": [
-            {
-                "range": list(shard.range),
-                "rows": shard.n_rows,
-                "checksum": shard.checksum,
-                "epoch": shard.epoch,
-            }
-            for shard in done[:RANGES_LISTED]
-        ],
-        "missing": [
-            {"range": list(shard.range), "code": shard.violation, "error": shard.last_error}
-            for shard in missing[:RANGES_LISTED]
-        ],
-    }
 
 
 def _close(job_id: int, now: datetime) -> bool:

@@ -6,7 +6,12 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Sum
 
-from coordinator.lease_state import ACTIVE_JOB_STATES, JobState, ShardState
+from coordinator.lease_state import (
+    ACTIVE_JOB_STATES,
+    UNFINISHED_SHARD_STATES,
+    JobState,
+    ShardState,
+)
 from coordinator.models import BackfillJob, BackfillShard
 from coordinator.services.job_rows import no_such_job
 
@@ -25,6 +30,8 @@ class JobProgress:
     committed_bars: int
     expected_bars: int
     written_bars: int
+    open_bars: int
+    """Expected bars of shards that have not ended."""
 
     @property
     def ratio(self) -> float:
@@ -54,6 +61,9 @@ def progress(job_id: int) -> JobProgress:
         committed_bars=done["bars"],
         expected_bars=job.expected_bars,
         written_bars=done["rows"],
+        open_bars=sum(
+            group["bars"] for state, group in groups.items() if state in UNFINISHED_SHARD_STATES
+        ),
     )
 
 

@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 
 from coordinator.configuration import shard_bars
 from coordinator.coverage import CoverageRange, Pair, merge_coverage, subtract
+from coordinator.failure_budget import NO_BUDGET, FailureBudget
 from coordinator.lease_state import (
     ACTIVE_JOB_STATES,
     cut_shards,
@@ -56,7 +57,7 @@ class BackfillRequest:
 class Wish:
     """What is asked for: closed ranges in epoch seconds, on the grid, and how to go about it.
 
-    `failure_budget`: how many shards may end as violations before the rest is given up.
+    `failure_budget`: how many shards of a job may end as violations before the rest is given up.
     """
 
     node: Node
@@ -64,7 +65,7 @@ class Wish:
     bound_version: SchemaVersion
     priority: int = 0
     newest_first: bool = False
-    failure_budget: int | None = None
+    failure_budget: FailureBudget = NO_BUDGET
 
 
 def request_backfill(
@@ -260,7 +261,7 @@ def _create(
         lease_key=lease_key(node.node_id, node.interval, start, end, version.pk),
         priority=wish.priority,
         source=source_name(node.source),
-        failure_budget=wish.failure_budget,
+        failure_budget=wish.failure_budget.of(len(planned.shards)),
         expected_bars=planned.expected_bars,
         requested_by=requested_by,
         request_id=actor.request_id,

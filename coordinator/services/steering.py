@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 
 from coordinator.coverage import merge_coverage
+from coordinator.failure_budget import FailureBudget
 from coordinator.lease_state import (
     ACTIVE_JOB_STATES,
     PRIORITIES,
@@ -237,7 +238,8 @@ def _under_the_latest_version(
     latest = latest_version(job.node.subject)
     assert latest is not None, "a subject with a bound version has a latest one"
     ranges = merge_coverage(shards.values_list("range_start", "range_end"), job.interval)
-    wish = Wish(job.node, ranges, latest, job.priority, newest_first, job.failure_budget)
+    budget = FailureBudget(shards=job.failure_budget)
+    wish = Wish(job.node, ranges, latest, job.priority, newest_first, budget)
     return carry_out(outline_of(wish), actor=actor, now=now, requested_by=actor.name)
 
 

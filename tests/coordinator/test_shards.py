@@ -248,7 +248,12 @@ def test_poison_ends_as_a_violation_with_its_last_error_and_others_finish(house,
     assert (poisoned.violation, poisoned.last_error) == ("attempts_exhausted", "ValueError: poison")
     report = AuditEvent.objects.get(action="backfill.violation").after
     assert report["missing"] == [
-        {"range": [0, 40], "code": "attempts_exhausted", "error": "ValueError: poison"}
+        {
+            "range": [0, 40],
+            "shards": 1,
+            "code": "attempts_exhausted",
+            "error": "ValueError: poison",
+        }
     ]
     assert report["expected_bars"] - report["written_bars"] == 5
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from coordinator.failure_budget import FailureBudget
 from coordinator.models import BackfillJob, BackfillShard
 from coordinator.services.claiming import claim_shard
 from coordinator.services.finishing import cancel_job, close_finished_jobs
@@ -210,7 +211,7 @@ def test_what_is_stale_is_fetched_anew_under_the_latest_version(house, job_id, h
 
 
 def budgeted(house, budget):
-    wish = Wish(house.node, [(0, 490)], house.version, failure_budget=budget)
+    wish = Wish(house.node, [(0, 490)], house.version, failure_budget=FailureBudget(shards=budget))
     return carry_out(outline_of(wish), actor=READER, now=NOW, requested_by="t").created[0]
 
 
@@ -228,7 +229,10 @@ def test_a_job_that_fails_more_than_it_may_gives_up_the_rest(house, handler):
     codes = list(BackfillShard.objects.order_by("range_start").values_list("violation", flat=True))
     assert codes == ["attempts_exhausted"] * 3 + ["failure_budget_spent"] * 7
     report = AuditEvent.objects.get(action="backfill.violation").after
-    assert len(report["missing"]) == 10
+    assert [(run["range"], run["shards"]) for run in report["missing"]] == [
+        ([0, 140], 3),
+        ([150, 490], 7),
+    ]
     assert AuditEvent.objects.get(action="backfill.job.stop").after == {"shards_ended": 7}
 
 
