@@ -39,7 +39,10 @@ UNFOLD: dict[str, Any] = {
             "href": lambda request: static("registry/favicon.svg"),
         }
     ],
-    "STYLES": [lambda request: static("registry/admin.css")],
+    "STYLES": [
+        lambda request: static("registry/admin.css"),
+        lambda request: static("coordinator/admin.css"),
+    ],
     "DASHBOARD_CALLBACK": "config.dashboard.fill_dashboard",
     "SIDEBAR": {
         "show_search": True,
@@ -83,6 +86,8 @@ UNFOLD: dict[str, Any] = {
                     _list("SLA policies", "timer", "registry_slapolicydocument"),
                     _list("Diagnostics", "troubleshoot", "registry_diagnostic"),
                     _list("Backfill jobs", "sync", "coordinator_backfilljob"),
+                    _list("Quarantine", "block", "coordinator_quarantine", "may_read_audit"),
+                    _list("Source limits", "speed", "coordinator_sourcelimit"),
                     _list("Reports", "fact_check", "provider_storedreport"),
                 ],
             },

@@ -6,7 +6,13 @@ from typing import Any
 
 from django.contrib.auth.models import User
 
-from coordinator.models import BackfillJob, BackfillShard, Quarantine, ServiceLease
+from coordinator.models import (
+    BackfillJob,
+    BackfillShard,
+    Quarantine,
+    ServiceLease,
+    SourceLimit,
+)
 from provider.models import Segment, StoredReport
 from registry.actors import Actor
 from registry.models import Mode, Node, Proposal, SchemaVersion
@@ -161,10 +167,14 @@ class World:
 def schema(price: Any) -> dict[str, Any]:
     return {
         "type": "object",
-        "properties": {"ts": {"type": "integer"}, "price": price},
+        "properties": {
+            "ts": {"type": "integer"},
+            "price": price,
+            "account": {"type": "string"},
+        },
         "required": ["ts"],
         "additionalProperties": False,
-        "x-seamless": {"time": "ts", "unit": "s"},
+        "x-seamless": {"time": "ts", "unit": "s", "sensitive": ["account"]},
     }
 
 
@@ -190,8 +200,12 @@ def _repairs_and_reports(node: Node, version: SchemaVersion, mark: str, now: dat
         diagnostics=[{"keyword": "type"}],
     )
     Quarantine.objects.create(
-        shard=shard, epoch=1, row={"price": "quarantined-value"}, created_at=now
+        shard=shard,
+        epoch=1,
+        row={"price": "bad-price", "account": "quarantined-value"},
+        created_at=now,
     )
+    SourceLimit.objects.create(name=mark, max_running=2, refilled_at=now)
     ServiceLease.objects.create(
         key=mark,
         state="held",

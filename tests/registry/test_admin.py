@@ -97,6 +97,15 @@ def every_decision(world: World) -> list[tuple[Any, str]]:
         world.proposal: ("submit", "approve", "reject", "withdraw"),
         Rollout.objects.get(): ("approve", "promote", "roll_back"),
         AccessToken.objects.get(): ("revoke",),
+        BackfillJob.objects.get(): (
+            "pause",
+            "resume",
+            "retry",
+            "reprocess",
+            "priority",
+            "cancel",
+        ),
+        Quarantine.objects.get(): ("release",),
     }
     return [(obj, decision) for obj, decisions in by_object.items() for decision in decisions]
 
@@ -194,10 +203,12 @@ def test_no_page_shows_a_password_or_a_token_digest(world: World) -> None:
         assert lease.token_digest not in text
 
 
-def test_rows_set_aside_are_not_shown_whole(world: World) -> None:
+def test_rows_set_aside_are_shown_without_their_sensitive_values(world: World) -> None:
     client = signed_in(world, "ed")
-    for page in (page_url(Quarantine.objects.get()), list_url(Quarantine)):
-        assert "quarantined-value" not in client.get(page).content.decode()
+    page = client.get(page_url(Quarantine.objects.get())).content.decode()
+    assert "bad-price" in page
+    for shown in (page, client.get(list_url(Quarantine)).content.decode()):
+        assert "quarantined-value" not in shown
 
 
 def test_store_settings_are_for_those_who_run_or_audit(world: World) -> None:
