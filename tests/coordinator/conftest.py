@@ -1,8 +1,9 @@
 from collections.abc import Iterator
 
 import pytest
+from pytest_django import Settings
 
-from coordinator.ports import set_shard_handler_factory
+from coordinator.ports import set_gap_finder, set_shard_handler_factory
 from registry.actors import Actor
 from tests.coordinator.backfills import (
     House,
@@ -48,3 +49,17 @@ def handler() -> Iterator[TinyHandler]:
     set_shard_handler_factory(lambda node: tiny)
     yield tiny
     set_shard_handler_factory(before)
+
+
+@pytest.fixture
+def sourced(house: House, settings: Settings) -> Iterator[House]:
+    """The house with a source, shards of five bars, and a storage that lacks everything."""
+    from coordinator import ports
+
+    settings.SEAMLESS_SHARD_BARS = 5
+    house.node.source = {"type": "sample", "dataset": "stocks"}
+    house.node.save()
+    before = ports._find_gaps
+    set_gap_finder(None)
+    yield house
+    set_gap_finder(before)

@@ -288,7 +288,10 @@ class Command(BaseCommand):
             self.stdout.write(line)
 
     def _console(self) -> Console:
-        return Console(file=self.stdout, width=None if sys.stdout.isatty() else 160)  # type: ignore[arg-type]
+        """Without markup: a node id such as `ohlcv:x:BTC` holds what rich takes for an emoji."""
+        width = None if sys.stdout.isatty() else 160
+        plain = {"markup": False, "emoji": False, "highlight": False}
+        return Console(file=self.stdout, width=width, **plain)  # type: ignore[arg-type]
 
 
 _ONE_JOB = {
