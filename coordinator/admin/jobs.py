@@ -28,7 +28,7 @@ from coordinator.services.finishing import cancel_job
 from registry.admin.decisions import DecisionAdmin, ReasonForm, dialog
 from registry.admin.panels import Panel, label, link, moment, pretty_json
 
-SHOWN_SHARDS = 200
+SHOWN_SHARDS = 50
 
 
 @admin.register(BackfillJob)
@@ -105,10 +105,12 @@ class BackfillJobAdmin(DecisionAdmin):
         return (*_report(obj), _shards(obj))
 
     def offered(self, obj: BackfillJob) -> Collection[str]:
+        failed = obj.shards.filter(state=ShardState.VIOLATION).exists()
+        again = ("retry", "reprocess") if failed else ("reprocess",)
         if obj.state not in ACTIVE_JOB_STATES:
-            return ("retry", "reprocess")
+            return again
         turn = "resume" if obj.state == JobState.PAUSED else "pause"
-        return (turn, "retry", "reprocess", "priority", "cancel")
+        return (turn, *again, "priority", "cancel")
 
     @action(
         description="Pause",

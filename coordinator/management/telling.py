@@ -15,7 +15,7 @@ from coordinator.services.progress import JobProgress
 from coordinator.services.watching import Cell, Pace
 
 REASONS = {
-    "stored": "in storage already",
+    "not_missing": "in storage already, or not expected",
     "not_failed": "nothing failed there",
     "not_stale": "done under the latest schema version",
     "no_expected_bars": "no bar is expected there",

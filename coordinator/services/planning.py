@@ -228,7 +228,7 @@ def _not_created(
     order: BackfillOrder, selection: _Selection, outline: Outline
 ) -> Iterable[NotCreated]:
     whole = [CoverageRange(selection.window.start, selection.window.end)]
-    other = {Again.MISSING: "stored", Again.FAILED: "not_failed", Again.STALE: "not_stale"}
+    other = {Again.MISSING: "not_missing", Again.FAILED: "not_failed", Again.STALE: "not_stale"}
     for rest in subtract(whole, selection.ranges, selection.node.interval):
         yield NotCreated(rest, other.get(order.again, "outside"))
     if not selection.node.source:

@@ -69,12 +69,12 @@ def test_a_plan_says_what_is_not_made_and_why(plan, sourced):
     (active,) = sourced.request((50, 90)).created
     set_gap_finder(lambda node, version, ranges: [(0, 20), (50, 140)])
     made = plan()
-    assert left(made) == [(30, 40, "stored", None), (50, 90, "active_job", active)]
+    assert left(made) == [(30, 40, "not_missing", None), (50, 90, "active_job", active)]
     assert [job.range for job in made.outline.new] == [(0, 20), (100, 140)]
     Node.objects.update(source={})
     assert plan().outline.new == ()
     assert left(plan()) == [
-        (30, 40, "stored", None),
+        (30, 40, "not_missing", None),
         (0, 20, "no_source", None),
         (50, 140, "no_source", None),
     ]
