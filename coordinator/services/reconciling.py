@@ -71,9 +71,12 @@ def pass_ticket_on(*, source: str, now: datetime) -> int:
     So a long job needs no more tickets than workers, and a source with a limit is gone on with
     at its pace instead of the reconciler's.
     """
-    if not claimable_shards(now).exists():
-        return 0
-    return announce(1, delay=source_wait(source, now))
+    due, closed = claimable_shards(now), closed_sources(now)
+    if not closed:
+        return announce(1) if due.exists() else 0
+    if EVERY_SOURCE not in closed and due.exclude(job__source__in=closed).exists():
+        return announce(1)
+    return announce(1, delay=source_wait(source, now)) if due.exists() else 0
 
 
 def _reap(now: datetime) -> int:

@@ -57,7 +57,7 @@ def test_an_identical_request_joins_and_creates_nothing(house):
     assert len(audited("backfill.request")) == 1
 
 
-def test_an_overlapping_request_creates_only_the_rest(house):
+def test_x23_an_overlapping_request_creates_only_the_rest(house):
     first = house.request((20, 60))
     second = house.request((0, 100), (300, 310))
     assert second.joined == first.created

@@ -248,12 +248,18 @@ def test_a_used_ticket_is_passed_on_at_the_pace_of_the_source(busy_house, oscar,
 
     passed = []
     monkeypatch.setattr(
-        reconciling, "announce", lambda n, delay: passed.append((n, delay.total_seconds()))
+        reconciling,
+        "announce",
+        lambda n, delay=timedelta(0): passed.append((n, delay.total_seconds())),
     )
     limit(oscar, per_minute=6, burst=1)
     claims()
     pass_ticket_on(source="http:api.example.com", now=NOW)
     assert passed == [(1, 10.0)]
+    other = make_node(busy_house.version, "other", source={"type": "sample"})
+    busy_house.request((0, 0), node=other)
+    pass_ticket_on(source="http:api.example.com", now=NOW)
+    assert passed[1:] == [(1, 0.0)]  # there is something that need not wait
     BackfillJob.objects.update(state="paused")
     assert pass_ticket_on(source="http:api.example.com", now=NOW) == 0
 

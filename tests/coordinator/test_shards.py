@@ -111,7 +111,7 @@ def test_a_run_publishes_the_rows_and_ends_the_shard(house, handler):
     assert handler.discarded == []
 
 
-def test_a_stale_epoch_never_publishes(house, handler):
+def test_x22_a_stale_epoch_never_publishes(house, handler):
     house.request((0, 100))
     slow = claim()
     handler.on_stage = lambda shard, epoch: claim(LATER, "b") if epoch == 1 else None
@@ -149,7 +149,9 @@ def test_a_message_delivered_twice_commits_once(house, handler):
     assert len(handler.fetched) == 1
 
 
-def test_a_crash_between_stage_and_publish_leaves_no_pointer_and_another_finishes(house, handler):
+def test_x25_a_crash_between_stage_and_publish_leaves_no_pointer_and_another_finishes(
+    house, handler
+):
     house.request((0, 100))
     first = claim()
     table = handler.fetch(first.range, 0.0, CancelSignal())
@@ -381,7 +383,7 @@ def test_without_a_handler_the_attempt_fails_and_says_what_to_do(house, monkeypa
     assert "INSTALLED_APPS" in run.error
 
 
-def test_the_events_of_a_run_name_the_batch_and_the_request(house, handler):
+def test_t51_the_events_of_a_run_name_the_batch_and_the_request(house, handler):
     house.request((0, 100))
     with capture_logs() as events:
         run_shard(claim=claim())
@@ -443,7 +445,9 @@ def test_a_request_announces_its_shards_after_its_commit(
     assert announced == [2]
 
 
-def test_a_heartbeat_renews_while_the_handler_moves(committed_house, handler, settings):
+def test_x22_a_heartbeat_outlives_the_ttl_while_the_handler_moves(
+    committed_house, handler, settings
+):
     settings.SEAMLESS_LEASE_TTL_SECONDS = 0.3
     committed_house.request((0, 100))
     granted = claim_shard(holder="a", now=database_now())
@@ -455,6 +459,20 @@ def test_a_heartbeat_renews_while_the_handler_moves(committed_house, handler, se
                 renewed.set()
     assert not signal.is_set()
     assert only_shard().epoch == 1
+
+
+def test_a_heartbeat_renews_no_lease_beyond_its_longest_age(committed_house, handler, settings):
+    """A handler that always moves and never ends is left to its successor all the same."""
+    settings.SEAMLESS_LEASE_TTL_SECONDS = 0.1
+    committed_house.request((0, 100))
+    signal = CancelSignal()
+    with Heartbeat(claim_shard(holder="a", now=database_now()), signal):
+        while not signal.wait(0.01):
+            signal.progressed()
+    assert signal.reason in (
+        "the lease has reached its longest age",
+        "another holder has the live lease",
+    )
 
 
 def test_a_heartbeat_stops_for_a_handler_that_stands_still(committed_house, handler, settings):
@@ -480,7 +498,7 @@ def test_a_heartbeat_tells_the_handler_that_the_lease_is_lost(committed_house, h
     assert "epoch 1 no longer holds the shard" in signal.reason
 
 
-def test_many_threads_claim_every_shard_once(committed_house, handler, settings):
+def test_x26_many_who_claim_at_once_win_every_shard_once(committed_house, handler, settings):
     settings.SEAMLESS_SHARD_BARS = 1
     committed_house.request((0, 190))
     start, claims, errors = threading.Barrier(4), [], []
