@@ -4,6 +4,8 @@ from typing import Any
 
 import structlog
 
+from config.redaction import redact
+
 SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_logger_name,
@@ -38,6 +40,7 @@ def logging_config(level: str) -> dict[str, Any]:
                 "processors": [
                     structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                     structlog.processors.format_exc_info,
+                    redact,
                     structlog.processors.JSONRenderer(),
                 ],
             }

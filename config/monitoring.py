@@ -9,8 +9,10 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from config.queue_metrics import QueueCollector
 from coordinator.metrics import BackfillCollector
 from coordinator.mode import Mode, coordinator_mode
+from registry.metrics import RegistryCollector
 from registry.permissions import MayScrape
 from registry.problems import crashed as crashed_problem
 from registry.problems import problem
@@ -52,7 +54,8 @@ def _collectors() -> CollectorRegistry:
         MultiProcessCollector(gathered)
     merged = CollectorRegistry()
     merged.register(gathered)
-    merged.register(BackfillCollector())
+    for collector in (BackfillCollector(), RegistryCollector(), QueueCollector()):
+        merged.register(collector)
     return merged
 
 

@@ -2,16 +2,18 @@
 
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import structlog
 from django.http import HttpRequest, HttpResponse
+from opentelemetry import context, propagate
 
 from registry.actors import Actor
 from registry.errors import NotAuthenticated
 from registry.models import Consumer
 
-_REQUEST_ID = "seamless.request_id"
+_META_KEY = "seamless.request_id"
 _ACCEPTED = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -22,13 +24,30 @@ class RequestContextMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         given = request.headers.get("X-Request-ID", "")
         request_id = given if _ACCEPTED.fullmatch(given) else uuid.uuid4().hex
-        request.META[_REQUEST_ID] = request_id
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        request.META[_META_KEY] = request_id
+        ids = {"request_id": request_id}
+        if correlation_id := correlation_id_of(request):
+            ids["correlation_id"] = correlation_id
+        with structlog.contextvars.bound_contextvars(**ids), _caller_trace(request):
             # No name of ours holds a NUL, and no database would take it.
             hostile = "\0" in request.path or "%00" in request.META.get("QUERY_STRING", "")
             response = _refuse_nul(request) if hostile else self.get_response(request)
         response["X-Request-ID"] = request_id
         return response
+
+
+@contextmanager
+def _caller_trace(request: HttpRequest) -> Iterator[None]:
+    """Spans of this request continue the caller's trace (W3C `traceparent`), where it has one."""
+    if "traceparent" not in request.headers:
+        yield
+        return
+    carrier = {name.lower(): value for name, value in request.headers.items()}
+    token = context.attach(propagate.extract(carrier))
+    try:
+        yield
+    finally:
+        context.detach(token)
 
 
 def _refuse_nul(request: HttpRequest) -> HttpResponse:
@@ -37,7 +56,13 @@ def _refuse_nul(request: HttpRequest) -> HttpResponse:
 
 def request_id_of(request: HttpRequest) -> str:
     """What the middleware chose; empty for a request that did not pass it."""
-    return str(request.META.get(_REQUEST_ID, ""))
+    return str(request.META.get(_META_KEY, ""))
+
+
+def correlation_id_of(request: HttpRequest) -> str:
+    """What the caller joins several requests by; empty where it is none we would log."""
+    given = request.headers.get("X-Correlation-ID", "")
+    return given if _ACCEPTED.fullmatch(given) else ""
 
 
 def actor_of(request: HttpRequest) -> Actor:
@@ -50,6 +75,6 @@ def actor_of(request: HttpRequest) -> Actor:
         id=str(principal.pk),
         name=str(principal),
         request_id=request_id_of(request),
-        correlation_id=request.headers.get("X-Correlation-ID", "")[:64],
+        correlation_id=correlation_id_of(request),
         source=request.META.get("REMOTE_ADDR", ""),
     )

@@ -1,0 +1,36 @@
+"""Trace spans by one name each; without an SDK (`config.tracing`) a span costs about a microsecond.
+
+    with span("seamless.storage", {"sla.phase": "storage_wait"}) as current:
+        current.set_attribute("rows", table.num_rows)
+
+Names and attributes are promised to whoever reads the traces (`docs/reference/traces.md`).
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from opentelemetry import trace
+from opentelemetry.trace import Span, Status, StatusCode
+
+from registry.errors import SeamlessError
+
+Attribute = str | bool | int | float
+
+_tracer = trace.get_tracer("seamless")
+
+
+@contextmanager
+def span(name: str, attributes: Mapping[str, Attribute] | None = None) -> Iterator[Span]:
+    """The current span of the block. A refusal is an outcome (its code), a crash an error."""
+    with _tracer.start_as_current_span(
+        name, attributes=attributes, record_exception=False, set_status_on_exception=False
+    ) as current:
+        try:
+            yield current
+        except SeamlessError as refusal:
+            current.set_attribute("seamless.refusal", refusal.code)
+            raise
+        except BaseException as error:
+            # The type alone: a message may quote a value that no trace should hold.
+            current.set_status(Status(StatusCode.ERROR, type(error).__name__))
+            raise
