@@ -12,6 +12,7 @@ from rest_framework.views import APIView
 from config.queue_metrics import QueueCollector
 from coordinator.metrics import BackfillCollector
 from coordinator.mode import Mode, coordinator_mode
+from registry.health import asked, audit_seal
 from registry.metrics import RegistryCollector
 from registry.permissions import MayScrape
 from registry.problems import crashed as crashed_problem
@@ -26,13 +27,15 @@ def livez(request: HttpRequest) -> HttpResponse:
 def readyz(request: HttpRequest) -> JsonResponse:
     """Each dependency's state. 503 only without the database: without Redis we are `degraded`."""
     mode = coordinator_mode()
+    there = mode is not Mode.LOCAL
     body = {
         "status": "ok" if mode is Mode.FULL else mode,
-        "database": "down" if mode is Mode.LOCAL else "up",
-        "redis": "up" if mode is Mode.FULL else "unknown" if mode is Mode.LOCAL else "down",
+        "database": "up" if there else "down",
+        "redis": "up" if mode is Mode.FULL else "down" if there else "unknown",
+        "audit_seal": asked("audit seal", audit_seal).state if there else "unknown",
         "coordinator_mode": mode,
     }
-    return JsonResponse(body, status=503 if mode is Mode.LOCAL else 200)
+    return JsonResponse(body, status=200 if there else 503)
 
 
 class Metrics(APIView):

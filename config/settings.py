@@ -35,6 +35,7 @@ SEAMLESS_CHECKPOINT_DIR = Path(
 )
 DEBUG = read_flag("SEAMLESS_DEBUG", False)
 SECRET_KEY = read_text("SEAMLESS_SECRET_KEY", "")
+SEAMLESS_SECRET_KEY_GIVEN = bool(SECRET_KEY)
 if not SECRET_KEY:
     if read_flag("SEAMLESS_REQUIRE_SECRET_KEY", False):
         raise ImproperlyConfigured("SEAMLESS_SECRET_KEY is not set")
