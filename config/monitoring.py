@@ -9,11 +9,9 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from config.queue_metrics import QueueCollector
-from coordinator.metrics import BackfillCollector
+from config.metric_reference import scrape_collectors
 from coordinator.mode import Mode, coordinator_mode
 from registry.health import asked, audit_seal
-from registry.metrics import RegistryCollector
 from registry.permissions import MayScrape
 from registry.problems import crashed as crashed_problem
 from registry.problems import problem
@@ -57,7 +55,7 @@ def _collectors() -> CollectorRegistry:
         MultiProcessCollector(gathered)
     merged = CollectorRegistry()
     merged.register(gathered)
-    for collector in (BackfillCollector(), RegistryCollector(), QueueCollector()):
+    for collector in scrape_collectors():
         merged.register(collector)
     return merged
 

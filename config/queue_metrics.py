@@ -16,6 +16,16 @@ class QueueCollector(Collector):
         return []  # registering must not touch Redis
 
     def collect(self) -> Iterator[Metric]:
+        family = GaugeMetricFamily(
+            "seamless_celery_messages",
+            "Messages in the broker, by what they wait for; no series where Redis is away.",
+            labels=["state"],
+        )
+        for state, count in self._counts():
+            family.add_metric([state], count)
+        yield family
+
+    def _counts(self) -> list[tuple[str, int]]:
         prefix = settings.CELERY_BROKER_TRANSPORT_OPTIONS["global_keyprefix"]
         try:
             with redis.Redis.from_url(
@@ -23,15 +33,9 @@ class QueueCollector(Collector):
                 socket_timeout=_TIMEOUT_SECONDS,
                 socket_connect_timeout=_TIMEOUT_SECONDS,
             ) as client:
-                waiting = client.llen(f"{prefix}{QUEUE}")
-                unacknowledged = client.hlen(f"{prefix}unacked")
+                return [
+                    ("waiting", client.llen(f"{prefix}{QUEUE}")),
+                    ("unacknowledged", client.hlen(f"{prefix}unacked")),
+                ]
         except redis.RedisError:
-            return
-        family = GaugeMetricFamily(
-            "seamless_celery_messages",
-            "Messages in the broker, by what they wait for.",
-            labels=["state"],
-        )
-        family.add_metric(["waiting"], waiting)
-        family.add_metric(["unacknowledged"], unacknowledged)
-        yield family
+            return []

@@ -79,7 +79,13 @@ def test_liveness_and_readiness_need_no_credentials_and_tell_no_names() -> None:
     assert client.get("/livez").content == b"ok\n"
     ready = client.get("/readyz")
     assert ready.status_code == 200
-    assert set(ready.json()) == {"status", "database", "redis", "coordinator_mode"}
+    assert set(ready.json()) == {
+        "status",
+        "database",
+        "redis",
+        "audit_seal",
+        "coordinator_mode",
+    }
 
 
 @pytest.mark.django_db

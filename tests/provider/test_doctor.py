@@ -86,7 +86,7 @@ def test_wrong_settings_of_a_node_and_an_unwritable_directory(
     committed_db: object, redis_client: redis.Redis, settings: object, tmp_path: Path
 ) -> None:
     team = Team.objects.create(name="risk")
-    subject = Subject.objects.create(name="market.x", owner=team)
+    subject = Subject.objects.create(name="market.x", owner_team=team)
     store = {"type": "postgresql", "database": "gone", "table": "bars"}
     Node.objects.create(node_id="x:1m", subject=subject, interval=60, store=store)
     file = tmp_path / "file"
