@@ -9,6 +9,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from registry.models import AuditCheckpoint, AuditPending, Mode, Proposal, Rollout
+from registry.models.subjects import ProposalState
 
 
 class RegistryCollector(Collector):
@@ -44,8 +45,8 @@ def _audit() -> list[Metric]:
 def _proposals() -> Metric:
     counts = dict(Proposal.objects.values_list("state").annotate(n=Count("pk")))
     family = GaugeMetricFamily("seamless_proposals", "Proposals by state.", labels=["state"])
-    for state in sorted(counts):
-        family.add_metric([state], counts[state])
+    for state in ProposalState.values:
+        family.add_metric([state], counts.get(state, 0))
     return family
 
 

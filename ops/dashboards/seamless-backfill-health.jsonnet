@@ -37,14 +37,14 @@ s.dashboard(
       s.timeseries(
         'Failures and retries', 'Per minute.',
         [
-          s.query('sum(rate(backfill_failure_total{node_id=~"$node_id"}[$__rate_interval])) * 60', 'failed for good'),
-          s.query('sum(rate(backfill_retry_total{node_id=~"$node_id"}[$__rate_interval])) * 60', 'retried'),
+          s.query('sum(rate(backfill_failure_total{node_id=~"$node_id"}[$__rate_interval])) * 60 or vector(0)', 'failed for good'),
+          s.query('sum(rate(backfill_retry_total{node_id=~"$node_id"}[$__rate_interval])) * 60 or vector(0)', 'retried'),
         ]
       ),
       s.timeseries(
         'Stale claims', 'Leases whose holder went silent, and results that the fence refused, per minute.',
         [
-          s.query('sum by (reason) (rate(backfill_lease_expired_total[$__rate_interval])) * 60', 'expired: {{reason}}'),
+          s.query('sum(rate(backfill_lease_expired_total[$__rate_interval])) * 60 or vector(0)', 'expired'),
           s.query('sum(rate(backfill_fence_rejected_total[$__rate_interval])) * 60', 'refused by the fence'),
         ]
       ),
