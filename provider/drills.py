@@ -35,7 +35,7 @@ def sla_violation(trouble: Trouble, registry: CollectorRegistry) -> None:
         buckets=SLA_BUCKETS,
         registry=registry,
     )
-    exceeded = Counter("seamless_sla_violations", "Drill.", ["node_id", "phase"], registry=registry)
+    exceeded = Counter("seamless_sla_violation", "Drill.", ["node_id", "phase"], registry=registry)
     for _ in range(trouble.repetitions):
         histogram.labels(trouble.node_id, trouble.phase).observe(trouble.seconds)
     exceeded.labels(trouble.node_id, trouble.phase).inc(trouble.repetitions)

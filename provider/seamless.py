@@ -58,6 +58,7 @@ from provider.window_cache import CheckedWindow, Key, WindowCache
 from registry.actors import Actor
 from registry.models import Consumer
 from registry.services.resolution import readable_node, resolve
+from registry.spans import Attribute, span
 
 __all__ = [
     "BackfillStarted",
@@ -134,7 +135,7 @@ class SeamlessDataProvider:
         _last_report.set(None)
         node, clock = request.node, clock_for(request)
         try:
-            with clock.total():
+            with span("seamless.request", _facts(request)), clock.total():
                 answer = _answer(_without_moving_bars(request), clock)
         except SeamlessSLAExceeded as exceeded:
             observe_violation(node, exceeded, clock.policy)
@@ -272,7 +273,7 @@ def _examine(
     request: ReadRequest, planned: Plan, pieces: Sequence[Any], policy: SLAPolicy
 ) -> CheckedWindow:
     examined = pipeline_for(request, planned, policy).examine(pieces)
-    with refusing_crashes():
+    with refusing_crashes(), span("seamless.conformance.report"):
         return CheckedWindow(
             rows=examined.blended.joined(),
             report=examined.report,
@@ -286,6 +287,22 @@ def _examine(
 def _known_blocks(request: ReadRequest) -> KnownBlocks:
     segments = Segment.objects.touching(request.node, request.window)
     return blocks_by_source(segments.values_list("file", "blocks"))
+
+
+def _facts(request: ReadRequest) -> dict[str, Attribute]:
+    """What a trace says of a read; `strict` or `canary`, as the check binds or is recorded."""
+    strict, judge, window = request.resolution.strict, request.judge, request.window
+    facts: dict[str, Attribute] = {
+        "node_id": request.node.node_id,
+        "interval": window.interval,
+        "start": window.start,
+        "end": window.end,
+        "schema.fingerprint": judge.fingerprint,
+        "schema.validation_mode": "canary" if strict is None else "strict",
+    }
+    if judge.release_fingerprint:
+        facts["release.fingerprint"] = judge.release_fingerprint
+    return facts
 
 
 def _without_moving_bars(request: ReadRequest) -> ReadRequest:

@@ -16,6 +16,7 @@ from typing import ClassVar, Literal, TypeVar
 
 from registry.errors import SeamlessError
 from registry.policies import InvalidPolicy, OnViolation, SLAPolicy
+from registry.spans import span
 
 __all__ = [
     "Deadline",
@@ -162,6 +163,13 @@ class SourcePool:
             running.done.set()
 
 
+SPANS = {
+    SLAPhase.STORAGE_WAIT: "seamless.storage",
+    SLAPhase.BACKFILL_WAIT: "seamless.backfill",
+    SLAPhase.LIVE_WAIT: "seamless.live",
+}
+
+
 class _Interrupted(TimeoutError):
     """The pool gave up waiting (a TimeoutError of the source itself is the source's failure)."""
 
@@ -223,7 +231,8 @@ class SLAClock:
         outcome: Literal["ok", "exceeded", "failed"] = "failed"
         try:
             try:
-                yield deadline
+                with span(SPANS[phase], {"sla.phase": phase.value}):
+                    yield deadline
             except TimeoutError as error:
                 if not isinstance(error, _Interrupted) and deadline.remaining() != 0:
                     raise

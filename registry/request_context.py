@@ -12,6 +12,7 @@ from opentelemetry import context, propagate
 from registry.actors import Actor
 from registry.errors import NotAuthenticated
 from registry.models import Consumer
+from registry.spans import span
 
 _META_KEY = "seamless.request_id"
 _ACCEPTED = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -28,7 +29,7 @@ class RequestContextMiddleware:
         ids = {"request_id": request_id}
         if correlation_id := correlation_id_of(request):
             ids["correlation_id"] = correlation_id
-        with structlog.contextvars.bound_contextvars(**ids), _caller_trace(request):
+        with structlog.contextvars.bound_contextvars(**ids), _traced(request):
             # No name of ours holds a NUL, and no database would take it.
             hostile = "\0" in request.path or "%00" in request.META.get("QUERY_STRING", "")
             response = _refuse_nul(request) if hostile else self.get_response(request)
@@ -37,15 +38,21 @@ class RequestContextMiddleware:
 
 
 @contextmanager
-def _caller_trace(request: HttpRequest) -> Iterator[None]:
-    """Spans of this request continue the caller's trace (W3C `traceparent`), where it has one."""
+def _traced(request: HttpRequest) -> Iterator[None]:
+    """One span around all others of the request; it continues the caller's trace, if there is one.
+
+    Without a `traceparent` (W3C Trace Context) this costs one look-up.
+    """
+    method = {"http.request.method": request.method or ""}
     if "traceparent" not in request.headers:
-        yield
+        with span("seamless.http", method):
+            yield
         return
     carrier = {name.lower(): value for name, value in request.headers.items()}
     token = context.attach(propagate.extract(carrier))
     try:
-        yield
+        with span("seamless.http", method):
+            yield
     finally:
         context.detach(token)
 

@@ -27,6 +27,7 @@ from coordinator.services.heartbeat import Heartbeat
 from coordinator.services.limits import block_source
 from coordinator.services.publishing import has_committed, publish_shard
 from registry.models import Node
+from registry.spans import Attribute, span
 
 SHORTEST_WAIT, LONGEST_WAIT = 1.0, 3_600.0  # seconds of a source's Retry-After
 
@@ -49,7 +50,12 @@ def run_shard(*, claim: Claim, signal: CancelSignal | None = None) -> ShardRun:
 
     Never raises for what the handler or the lease did wrong. `signal` stops it from outside.
     """
-    with bound_contextvars(request_id=claim.request_id):
+    facts: dict[str, Attribute] = {
+        "node_id": claim.task.node_id,
+        "backfill.lease_id": claim.lease_key,
+        "backfill.epoch": claim.epoch,
+    }
+    with bound_contextvars(request_id=claim.request_id), span("seamless.backfill.shard", facts):
         log.info("seamless.backfill.attempt", source="fetcher", error="", **_batch(claim))
         run = _run(claim, signal or CancelSignal())
         live_leases().release(claim.lease_key, epoch=claim.epoch, holder=claim.holder)

@@ -23,6 +23,7 @@ from provider.conformance.temporal import (
 from provider.conformance.values import check_values
 from registry.frame import Frame, frame_of
 from registry.policies import OnViolation, SLAPolicy
+from registry.spans import span
 
 Rule = Callable[[Blended], Iterable[Finding]]
 """A check of the rows together, beside schema, values and time (`provider.conformance.rules`)."""
@@ -101,9 +102,11 @@ class ConformancePipeline:
         with refusing_crashes():
             keys = [series.key for series in self.expected or ()]
             blended = blend(pieces, self._frame(), grid=self.grid, expected=keys)
-            by_schema, crashed = self._schema_findings(blended)
-            by_value = check_values(blended, self._refused_nulls(by_schema))
-            in_time = check_time(blended, self.grid, self.expected)
+            with span("seamless.conformance.schema"):
+                by_schema, crashed = self._schema_findings(blended)
+                by_value = check_values(blended, self._refused_nulls(by_schema))
+            with span("seamless.conformance.temporal"):
+                in_time = check_time(blended, self.grid, self.expected)
             by_rule = [finding for rule in self.rules for finding in rule(blended)]
             report = ConformanceReport(
                 rows=blended.rows,

@@ -11,6 +11,7 @@ from registry.models import BundleMember, Consumer, Mode, Node, ReleaseMember, S
 from registry.names import is_node_id
 from registry.services.proposals import latest_version
 from registry.services.references import stored_references
+from registry.spans import span
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ def readable_nodes(consumer: Consumer) -> list[Node]:
     return list((granted | subscribed).distinct().order_by("node_id"))
 
 
+@span("seamless.schema.resolve")
 def resolve(consumer: Consumer, node: Node) -> Resolution:
     """Strict and canary of the live rollouts; without any, a canary of the newest version."""
     newest = latest_version(node.subject)

@@ -27,7 +27,7 @@ def test_the_violation_is_in_the_bucket_it_belongs_to() -> None:
     name = "seamless_sla_deadline_seconds"
     assert registry.get_sample_value(f"{name}_bucket", {**labels, "le": "240.0"}) == 0
     assert registry.get_sample_value(f"{name}_bucket", {**labels, "le": "300.0"}) == 7
-    assert registry.get_sample_value("seamless_sla_violations_total", labels) == 7
+    assert registry.get_sample_value("seamless_sla_violation_total", labels) == 7
 
 
 def test_a_file_for_the_textfile_collector(tmp_path: Path) -> None:
