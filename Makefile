@@ -7,7 +7,7 @@ LOCK := $(VENV)/uv pip compile pyproject.toml --quiet --universal --generate-has
 	--no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check lint format lock readme clean set-up set-up-dev python
+.PHONY: help demo run test check lint format lock dashboards readme clean set-up set-up-dev python
 
 help:  ## This list
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
@@ -50,6 +50,9 @@ lock:  ## Write requirements*.txt from pyproject.toml (UPGRADE=1: newest version
 	$(LOCK) --extra demo -c requirements-dev.txt -o requirements-demo.txt
 	$(LOCK) -c requirements-dev.txt -o requirements.txt
 	$(VENV)/python scripts/check_locks.py
+
+dashboards: set-up-dev  ## Write the Grafana dashboards to build/dashboards
+	@$(VENV)/python scripts/render_dashboards.py build/dashboards
 
 readme: set-up  ## Put what the tour prints into the README
 	$(VENV)/python -m demo | $(VENV)/python scripts/refresh_readme.py

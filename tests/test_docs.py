@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 
-from scripts import refresh_rules
+from scripts import refresh_metrics, refresh_rules
 
 PROJECT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*PROJECT.glob("*.md"), *(PROJECT / "docs").rglob("*.md")])
@@ -31,6 +31,12 @@ def test_every_test_that_keeps_a_promise_exists() -> None:
 def test_the_codes_of_changes_on_the_page_are_those_of_the_code() -> None:
     page = refresh_rules.PAGE.read_text()
     assert page == refresh_rules.with_rules(page), "run python scripts/refresh_rules.py"
+
+
+@pytest.mark.django_db
+def test_the_metrics_on_the_page_are_those_of_the_code() -> None:
+    page = refresh_metrics.PAGE.read_text()
+    assert page == refresh_metrics.with_metrics(page), "run python scripts/refresh_metrics.py"
 
 
 COMMAND_PAGES = ["docs/how-to/check-a-schema-in-ci.md"]
