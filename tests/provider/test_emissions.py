@@ -1,0 +1,174 @@
+"""What a backfill, a read, a refusal and a recovery emit: names of metrics, labels, log fields.
+
+Dashboards, alerts and people's log searches hang on these names. A change of one changes the
+committed snapshot: run with SEAMLESS_UPDATE_SNAPSHOTS=1, look at the difference, and say it in the
+changelog.
+"""
+
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from prometheus_client import REGISTRY, CollectorRegistry
+
+from config.metric_reference import scrape_collectors
+from coordinator.models import BackfillShard
+from coordinator.services.claiming import claim_shard
+from coordinator.services.database_clock import database_now
+from coordinator.services.reconciling import reconcile
+from coordinator.services.requesting import request_backfill
+from coordinator.services.running import run_shard
+from registry.actors import Actor
+from registry.models import SchemaVersion
+from tests.provider.world import SESSIONS, World, bars
+
+SNAPSHOTS = Path(__file__).parent / "emissions.json"
+PREFIXES = ("seamless_", "backfill_", "coverage_", "live_", "lease_", "partial_", "gap_")
+# What moves with time and with whatever else the machine does.
+UNSTEADY = {
+    "backfill_oldest_pending_seconds",
+    "seamless_audit_seal_lag_seconds",
+    "seamless_celery_messages",
+}
+# Fields of the formatter, the same for every event.
+COMMON = {"event", "logger", "level", "timestamp"}
+
+Snapshot = dict[str, dict[str, list[str]]]
+
+
+class Recording(logging.Handler):
+    """The events that structlog hands over, as it writes them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.events: list[dict[str, Any]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if isinstance(record.msg, dict):
+            self.events.append(record.msg)
+
+
+@pytest.fixture
+def recording() -> Iterator[Recording]:
+    handler, logger = Recording(), logging.getLogger("seamless")
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel("INFO")
+    yield handler
+    logger.removeHandler(handler)
+    logger.setLevel(level)
+
+
+def samples() -> dict[tuple[str, tuple[str, ...], tuple[str, ...]], float]:
+    """Value by name, label names and label values, of all that an instance would expose."""
+    scraped = CollectorRegistry()
+    for collector in scrape_collectors():
+        scraped.register(collector)
+    return {
+        (sample.name, tuple(sorted(sample.labels)), tuple(sorted(sample.labels.values()))): (
+            sample.value
+        )
+        for registry in (REGISTRY, scraped)
+        for family in registry.collect()
+        for sample in family.samples
+        if sample.name.startswith(PREFIXES) and not sample.name.endswith("_created")
+    }
+
+
+def emitted(recording: Recording, act: Callable[[], object]) -> Snapshot:
+    """Names of what moved, with its labels; events, with their fields."""
+    before = samples()
+    recording.events.clear()
+    act()
+    moved = {
+        name: labels
+        for (name, labels, values), value in samples().items()
+        if before.get((name, labels, values)) != value
+    }
+    events: dict[str, set[str]] = {}
+    for event in recording.events:
+        events.setdefault(str(event["event"]), set()).update(set(event) - COMMON)
+    return {
+        "metrics": {
+            name: list(labels)
+            for name, labels in sorted(moved.items())
+            if name not in UNSTEADY
+            and not name.endswith(("_bucket", "_sum"))
+            and "le" not in labels
+        },
+        "events": {name: sorted(fields) for name, fields in sorted(events.items())},
+    }
+
+
+def compared(name: str, seen: Snapshot) -> None:
+    stored = json.loads(SNAPSHOTS.read_text()) if SNAPSHOTS.exists() else {}
+    if os.environ.get("SEAMLESS_UPDATE_SNAPSHOTS") == "1":
+        stored[name] = seen
+        SNAPSHOTS.write_text(json.dumps(stored, indent=1, sort_keys=True) + "\n")
+    assert seen == stored[name], "see this module's docstring"
+
+
+def test_a_governed_read(world: World, recording: Recording) -> None:
+    world.write(bars())
+    reader = world.reader()
+    compared("governed read", emitted(recording, reader.data))
+
+
+def test_a_refusal(world: World, recording: Recording) -> None:
+    world.write(bars(close=pa.array([-1.0] * 12)))
+    reader = world.reader()
+    compared("refusal", emitted(recording, reader.data))
+
+
+def test_a_read_that_quality_blocks(world: World, recording: Recording) -> None:
+    world.write(bars(SESSIONS[:4]))
+    reader = world.reader()
+    compared("blocked read", emitted(recording, reader.data))
+
+
+def test_a_backfill(committed_world: World, recording: Recording) -> None:
+    def backfill() -> None:
+        _request(committed_world)
+        claim = claim_shard(holder="worker", now=database_now())
+        assert claim is not None
+        run_shard(claim=claim)
+
+    seen = emitted(recording, backfill)
+    compared("backfill", seen)
+    for event, fields in seen["events"].items():
+        assert {"node_id", "interval", "request_id"} <= set(fields), event
+
+
+def test_a_recovery(committed_world: World, recording: Recording, settings: Any) -> None:
+    """A holder goes silent; its lease expires, is reaped, taken over and finished."""
+    settings.SEAMLESS_RETRY_BASE_SECONDS = 0.0
+    _request(committed_world)
+    assert claim_shard(holder="silent", now=database_now()) is not None
+
+    def recover() -> None:
+        past = database_now() - timedelta(hours=1)
+        BackfillShard.objects.update(leased_at=past - timedelta(minutes=1), expires_at=past)
+        reconcile(now=database_now())
+        claim = claim_shard(holder="other", now=database_now() + timedelta(seconds=5))
+        assert claim is not None
+        run_shard(claim=claim)
+
+    compared("recovery", emitted(recording, recover))
+    assert BackfillShard.objects.get().state == "done"
+
+
+def _request(world: World) -> None:
+    request_backfill(
+        actor=Actor(kind="consumer", id="7", name="pricing", request_id="r-1"),
+        node=world.node,
+        missing=[(SESSIONS[0], SESSIONS[-1])],
+        bound_version=SchemaVersion.objects.get(),
+        now=database_now(),
+        requested_by="test",
+    )
