@@ -25,19 +25,24 @@ from registry.models.consumers import (
 from registry.models.evidence import CanaryTally, Diagnostic
 from registry.models.nodes import Node, SLAPolicyDocument
 from registry.models.people import Membership, Role, Team
+from registry.models.replays import ReplayRun, ReplayShard, ReplayState, ShardState
 from registry.models.subjects import (
+    ApprovalTeam,
     Compatibility,
     Proposal,
     ProposalState,
+    ReplayRule,
     Review,
     SchemaContent,
     SchemaVersion,
     Subject,
     VersionState,
 )
+from registry.models.waivers import WaivedRule, Waiver
 
 __all__ = [
     "AccessToken",
+    "ApprovalTeam",
     "AuditCheckpoint",
     "AuditEvent",
     "AuditExport",
@@ -64,14 +69,21 @@ __all__ = [
     "ProposalState",
     "Release",
     "ReleaseMember",
+    "ReplayRule",
+    "ReplayRun",
+    "ReplayShard",
+    "ReplayState",
     "Review",
     "Role",
     "Rollout",
     "SLAPolicyDocument",
     "SchemaContent",
     "SchemaVersion",
+    "ShardState",
     "Subject",
     "Subscription",
     "Team",
     "VersionState",
+    "WaivedRule",
+    "Waiver",
 ]
