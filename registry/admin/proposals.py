@@ -195,16 +195,12 @@ def _summary(proposal: Proposal) -> Panel:
                 label(proposal.state),
                 label(_verdict(report)),
                 str(report.get("level", "")),
-                f"{_approvals(proposal)} of {proposal.subject.required_approvals}",
+                proposals.approval_standing(proposal).sentence,
                 str(proposal.author),
                 visible(proposal.reason),
             )
         ],
     )
-
-
-def _approvals(proposal: Proposal) -> int:
-    return proposal.reviews.filter(decision="approve", content_id=proposal.content_id).count()
 
 
 def _witness(report: Mapping[str, Any]) -> Sequence[Panel]:
@@ -265,13 +261,25 @@ def _lint(findings: Sequence[Mapping[str, Any]]) -> Panel:
 
 
 def _reviews(proposal: Proposal) -> Panel:
-    reviews = proposal.reviews.select_related("reviewer").order_by("created_at")
+    reviews = proposal.reviews.select_related("reviewer", "team").order_by("created_at")
     if not reviews:
         return Panel(title="Reviews", note="None yet.")
     return Panel(
         title="Reviews",
-        headers=("Reviewer", "Decision", "Comment", "At"),
+        headers=("Reviewer", "For the team", "Decision", "Revision", "Comment", "At"),
         rows=[
-            (str(r.reviewer), r.decision, visible(r.comment), moment(r.created_at)) for r in reviews
+            (
+                str(r.reviewer),
+                str(r.team or ""),
+                r.decision,
+                _revision(r.revision, proposal),
+                visible(r.comment),
+                moment(r.created_at),
+            )
+            for r in reviews
         ],
     )
+
+
+def _revision(revision: int, proposal: Proposal) -> str:
+    return str(revision) if revision == proposal.revision else f"{revision} (expired)"

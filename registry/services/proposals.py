@@ -1,25 +1,22 @@
-"""From a draft to an immutable version: propose, submit, review, approve.
+"""From a draft to an immutable version: propose, edit, submit, review, approve, withdraw.
 
 The author never counts as a reviewer (checked here for a kind message, and by a trigger), and a
 version gets its number inside the approving transaction, under the subject's row lock, so numbers
-have no holes.
+have no holes. What the subject's policy asks for is judged again in that transaction: other
+versions may have been approved since the proposal was made.
 """
 
-from dataclasses import asdict, dataclass
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from django.db.models import F, Max
+from django.db.models import Max
 
 from registry.actors import Actor
 from registry.admission import Admitted, admit
-from registry.audit.events import recordable
-from registry.compatibility import CompatibilityReport, check_compatibility
-from registry.errors import Conflict, NotAllowed, NotFound, Unprocessable
-from registry.frame import frame_of
-from registry.lint import lint
+from registry.approvals import ApprovalRule, Standing, standing
+from registry.errors import Conflict, InvalidInput, NotAllowed
 from registry.models import (
-    Compatibility,
     Proposal,
     ProposalState,
     Review,
@@ -27,33 +24,53 @@ from registry.models import (
     SchemaContent,
     SchemaVersion,
     Subject,
-    VersionState,
+    Team,
 )
 from registry.services.access import require_any_team, require_person, require_role
 from registry.services.actions import audited_action
+from registry.services.candidates import FrameChanged, latest_version, refuse_new_frame
+from registry.services.open_proposals import (
+    AlreadyAVersion,
+    Incompatible,
+    WrongState,
+    facts,
+    judged,
+    locked_proposal,
+    move,
+    recheck,
+    refuse_breach,
+    refuse_version_again,
+    require_open,
+    update,
+)
 from registry.services.references import stored_references
 from registry.services.releases import cut_releases_for
+from registry.services.replay_rules import refuse_without_replay
 from registry.services.subjects import subject_named
 
-
-class FrameChanged(Unprocessable):
-    code = "frame_changed"
-    title = "Time, unit or key changed"
-
-
-class Incompatible(Conflict):
-    code = "incompatible"
-    title = "Incompatible with the subject's compatibility level"
+__all__ = [
+    "AlreadyAVersion",
+    "AlreadyReviewed",
+    "FrameChanged",
+    "Incompatible",
+    "OwnProposal",
+    "Proposed",
+    "WrongState",
+    "approval_standing",
+    "approve_proposal",
+    "edit_proposal",
+    "latest_version",
+    "propose_schema",
+    "recheck_proposal",
+    "reject_proposal",
+    "submit_proposal",
+    "withdraw_proposal",
+]
 
 
 class OwnProposal(NotAllowed):
     code = "own_proposal"
     title = "Own proposal"
-
-
-class WrongState(Conflict):
-    code = "wrong_state"
-    title = "Not possible in this state"
 
 
 class AlreadyReviewed(Conflict):
@@ -93,43 +110,93 @@ def propose_schema(
         if existing is not None:
             entry.after = {"version": existing.number, "fingerprint": content.fingerprint}
             return Proposed(proposal=None, version=existing)
-        _refuse_new_frame(line, admitted)
+        refuse_new_frame(line, admitted.document)
         proposal = Proposal.objects.create(
             subject=line,
             author_id=require_person(actor),
-            content=content,
-            resolved_fingerprint=admitted.resolved_fingerprint,
             reason=reason,
-            compatibility_report=_report(line, admitted),
-            lint=recordable([asdict(finding) for finding in lint(admitted.document)]),
             created_at=now,
+            **judged(line, content, admitted.resolved_fingerprint),
         )
         entry.after = {"proposal": proposal.pk, "fingerprint": content.fingerprint}
         return Proposed(proposal=proposal, version=None)
+
+
+def edit_proposal(
+    *, actor: Actor, proposal_id: int, document: str, now: datetime, reason: str = ""
+) -> Proposal:
+    """Give the proposal another content: a new revision, a draft again, with no approvals.
+
+    The same content changes nothing. Raises AlreadyAVersion, WrongState and what
+    `propose_schema` raises.
+    """
+    with audited_action(
+        "proposal.edit",
+        actor=actor,
+        object_type="proposal",
+        object_id=proposal_id,
+        now=now,
+        reason=reason,
+    ) as entry:
+        proposal = locked_proposal(proposal_id)
+        line = proposal.subject
+        require_role(actor, line.owner_team, Role.OWNER)
+        require_person(actor)
+        require_open(proposal)
+        admitted = admit(document, references=stored_references(document))
+        content = _content(admitted)
+        entry.before = facts(proposal)
+        if content.pk != proposal.content_id:
+            refuse_version_again(line, content)
+            refuse_new_frame(line, admitted.document)
+            update(
+                proposal,
+                state=ProposalState.DRAFT,
+                revision=proposal.revision + 1,
+                **judged(line, content, admitted.resolved_fingerprint),
+                **({"reason": reason} if reason else {}),
+            )
+        entry.after = facts(proposal)
+    return proposal
 
 
 def submit_proposal(*, actor: Actor, proposal_id: int, now: datetime) -> Proposal:
     """Hand a draft to the reviewers. Refused while the subject's compatibility level is broken."""
     with audited_action(
         "proposal.submit", actor=actor, object_type="proposal", object_id=proposal_id, now=now
-    ):
-        proposal = _locked(proposal_id)
+    ) as entry:
+        proposal = locked_proposal(proposal_id)
         require_role(actor, proposal.subject.owner_team, Role.OWNER)
-        report = proposal.compatibility_report
-        if report["verdict"] != "compatible":
-            raise Incompatible(
-                f"Against {proposal.subject} at level {report['level']} the verdict is "
-                f"{report['verdict']}. See `changes` for what breaks and how to mend it.",
-                **report,
-            )
-        _move(proposal, ProposalState.DRAFT, ProposalState.IN_REVIEW)
+        recheck(proposal)
+        waiver = refuse_breach(proposal, now)
+        move(proposal, ProposalState.DRAFT, ProposalState.IN_REVIEW)
+        entry.after = facts(proposal) | ({"waiver": waiver} if waiver else {})
+    return proposal
+
+
+def recheck_proposal(*, actor: Actor, proposal_id: int, now: datetime) -> Proposal:
+    """Judge the proposal anew: the versions or the level may have changed since."""
+    with audited_action(
+        "proposal.recheck", actor=actor, object_type="proposal", object_id=proposal_id, now=now
+    ) as entry:
+        proposal = locked_proposal(proposal_id)
+        require_role(actor, proposal.subject.owner_team, Role.OWNER, Role.REVIEWER)
+        require_open(proposal)
+        entry.before = facts(proposal)
+        recheck(proposal)
+        entry.after = facts(proposal)
     return proposal
 
 
 def approve_proposal(
-    *, actor: Actor, proposal_id: int, now: datetime, comment: str = ""
+    *, actor: Actor, proposal_id: int, now: datetime, comment: str = "", team: str = ""
 ) -> SchemaVersion | None:
-    """Count one approval; the last one needed makes the version and cuts the releases."""
+    """Count one approval; the last one needed makes the version and cuts the releases.
+
+    `team`: whom the reviewer speaks for, where more than one of their teams must approve. Raises
+    OwnProposal, AlreadyReviewed, WrongState, NotAllowed; where a rule is broken by now,
+    Incompatible, FrameChanged, AlreadyAVersion or ReplayMissing, and the approval is not kept.
+    """
     with audited_action(
         "proposal.approve",
         actor=actor,
@@ -138,22 +205,33 @@ def approve_proposal(
         now=now,
         reason=comment,
     ) as entry:
-        proposal = _reviewed(actor, proposal_id, Review.Decision.APPROVE, comment, now)
-        approvals = proposal.reviews.filter(
-            decision=Review.Decision.APPROVE, content_id=proposal.content_id
-        ).exclude(reviewer_id=F("proposal__author_id"))
-        needed = proposal.subject.required_approvals
-        given = approvals.count()
-        entry.after = {"approvals": given, "needed": needed}
-        if given < needed:
+        proposal = locked_proposal(proposal_id)
+        review = _reviewed(actor, proposal, Review.Decision.APPROVE, comment, now, team)
+        recheck(proposal)
+        waivers = {
+            "compatibility": refuse_breach(proposal, now),
+            "replay": refuse_without_replay(proposal, now),
+        }
+        stands = approval_standing(proposal)
+        entry.after = {
+            "team": str(review.team),
+            "fingerprint": proposal.content.fingerprint,
+            "approvals": stands.given,
+            "needed": stands.needed,
+            "missing_teams": dict(stands.missing_teams),
+            "waivers": {rule: pk for rule, pk in waivers.items() if pk is not None},
+        }
+        if not stands.enough:
             return None
         version = _make_version(proposal, now)
-        entry.after |= {"version": version.number, "fingerprint": proposal.content.fingerprint}
+        entry.after |= {"version": version.number}
         cut_releases_for(actor=actor, subject=proposal.subject, now=now)
         return version
 
 
-def reject_proposal(*, actor: Actor, proposal_id: int, now: datetime, comment: str) -> Proposal:
+def reject_proposal(
+    *, actor: Actor, proposal_id: int, now: datetime, comment: str, team: str = ""
+) -> Proposal:
     """End the proposal with a reason its author can read."""
     with audited_action(
         "proposal.reject",
@@ -163,143 +241,111 @@ def reject_proposal(*, actor: Actor, proposal_id: int, now: datetime, comment: s
         now=now,
         reason=comment,
     ):
-        proposal = _reviewed(actor, proposal_id, Review.Decision.REJECT, comment, now)
-        _move(proposal, ProposalState.IN_REVIEW, ProposalState.REJECTED, decided_at=now)
+        if not comment.strip():
+            raise InvalidInput("A rejection needs a reason that its author can read.")
+        proposal = locked_proposal(proposal_id)
+        _reviewed(actor, proposal, Review.Decision.REJECT, comment, now, team)
+        move(proposal, ProposalState.IN_REVIEW, ProposalState.REJECTED, decided_at=now)
     return proposal
 
 
-def withdraw_proposal(*, actor: Actor, proposal_id: int, now: datetime) -> Proposal:
+def withdraw_proposal(
+    *, actor: Actor, proposal_id: int, now: datetime, reason: str = ""
+) -> Proposal:
     with audited_action(
-        "proposal.withdraw", actor=actor, object_type="proposal", object_id=proposal_id, now=now
+        "proposal.withdraw",
+        actor=actor,
+        object_type="proposal",
+        object_id=proposal_id,
+        now=now,
+        reason=reason,
     ):
-        proposal = _locked(proposal_id)
+        proposal = locked_proposal(proposal_id)
         require_role(actor, proposal.subject.owner_team, Role.OWNER)
-        _move(proposal, proposal.state, ProposalState.WITHDRAWN, decided_at=now)
+        move(proposal, proposal.state, ProposalState.WITHDRAWN, decided_at=now)
     return proposal
 
 
-def latest_version(subject: Subject) -> SchemaVersion | None:
-    """The newest approved version: what backfills are bound to."""
-    return (
-        subject.versions.filter(state=VersionState.APPROVED)
-        .select_related("content", "subject")
-        .order_by("-number")
-        .first()
+def approval_standing(proposal: Proposal) -> Standing:
+    """The approvals of the proposal as it is now, against what its subject asks for."""
+    approving = proposal.reviews.filter(
+        decision=Review.Decision.APPROVE, revision=proposal.revision
+    ).exclude(reviewer_id=proposal.author_id)
+    return standing(
+        _rule_of(proposal.subject), list(approving.values_list("team__name", flat=True))
     )
 
 
-def _content(admitted: Admitted) -> SchemaContent:
-    return SchemaContent.objects.get_or_create(
-        fingerprint=admitted.fingerprint, defaults={"canonical": admitted.canonical.decode()}
-    )[0]
-
-
-def _refuse_new_frame(subject: Subject, admitted: Admitted) -> None:
-    """Time, unit and key say what a row is; another frame is another subject."""
-    last = latest_version(subject)
-    if last is None:
-        return
-    before = frame_of(last.content.document)
-    after = admitted.frame
-    for name in ("time", "unit", "key"):
-        old, new = getattr(before, name), getattr(after, name)
-        if old != new:
-            raise FrameChanged(
-                f"x-seamless.{name} changes from {old!r} to {new!r}; rows would mean something "
-                "else. Open a new subject for them.",
-                errors=[{"pointer": f"/x-seamless/{name}", "code": "frame_changed"}],
-            )
-
-
-def _report(subject: Subject, admitted: Admitted) -> dict[str, Any]:
-    versions = subject.versions.exclude(state=VersionState.RETIRED).select_related("content")
-    earlier = [version.content for version in versions.order_by("number")]
-    level = subject.compatibility
-    if not earlier or level == Compatibility.NONE:
-        return {
-            "level": level,
-            "verdict": "compatible",
-            "witness": None,
-            "reasons": [],
-            "changes": [],
-        }
-    texts = [admitted.canonical.decode(), *(content.canonical for content in earlier)]
-    report = check_compatibility(
-        [content.document for content in earlier],
-        admitted.document,
-        level,
-        references=stored_references("\n".join(texts)),
-    )
-    # A witness may hold a NUL, which PostgreSQL's jsonb does not take.
-    return recordable({"level": level, **report_as_json(report)})
-
-
-def report_as_json(report: CompatibilityReport) -> dict[str, Any]:
-    return {
-        "verdict": report.verdict,
-        "witness": None if report.witness is None else asdict(report.witness),
-        "reasons": list(report.reasons),
-        "changes": [asdict(change) for change in report.changes],
-    }
-
-
-def _locked(proposal_id: int) -> Proposal:
-    try:
-        return (
-            Proposal.objects.select_for_update(of=("self",))
-            .select_related("subject__owner_team", "content", "author")
-            .get(pk=proposal_id)
-        )
-    except Proposal.DoesNotExist:
-        raise NotFound(f"There is no proposal {proposal_id}.") from None
+# --- reviewing -----------------------------------------------------------------------------------
 
 
 def _reviewed(
-    actor: Actor, proposal_id: int, decision: Review.Decision, comment: str, now: datetime
-) -> Proposal:
+    actor: Actor,
+    proposal: Proposal,
+    decision: Review.Decision,
+    comment: str,
+    now: datetime,
+    team: str,
+) -> Review:
     require_any_team(actor, Role.REVIEWER)
     reviewer = require_person(actor)
-    proposal = _locked(proposal_id)
     if proposal.author_id == reviewer:
         raise OwnProposal(
-            f"{actor.name} wrote proposal {proposal_id} and cannot review it; ask someone else."
+            f"{actor.name} wrote proposal {proposal.pk} and cannot review it; ask someone else."
         )
     if proposal.state != ProposalState.IN_REVIEW:
-        raise WrongState(f"Proposal {proposal_id} is {proposal.state}, not in review.")
-    if proposal.reviews.filter(reviewer_id=reviewer, content_id=proposal.content_id).exists():
-        raise AlreadyReviewed(f"{actor.name} has reviewed proposal {proposal_id} already.")
-    Review.objects.create(
+        raise WrongState(f"Proposal {proposal.pk} is {proposal.state}, not in review.")
+    if proposal.reviews.filter(reviewer_id=reviewer, revision=proposal.revision).exists():
+        raise AlreadyReviewed(f"{actor.name} has reviewed proposal {proposal.pk} already.")
+    return Review.objects.create(
         proposal=proposal,
         reviewer_id=reviewer,
         content_id=proposal.content_id,
+        revision=proposal.revision,
+        team=_team_spoken_for(reviewer, team, approval_standing(proposal).missing_teams),
         decision=decision,
         comment=comment,
         created_at=now,
     )
-    return proposal
+
+
+def _team_spoken_for(reviewer: int, wanted: str, missing: Collection[str]) -> Team:
+    """One of the reviewer's teams: the one they name, else the one that is still needed."""
+    reviewing = Team.objects.filter(memberships__user=reviewer, memberships__role=Role.REVIEWER)
+    teams = {team.name: team for team in reviewing.order_by("name")}
+    if wanted:
+        if wanted not in teams:
+            raise NotAllowed(f"You do not review for the team {wanted!r}.")
+        return teams[wanted]
+    needed = [name for name in teams if name in missing]
+    if len(needed) > 1:
+        raise InvalidInput(
+            f"You review for {' and '.join(needed)}, and each must approve: say with `team` for "
+            "which one you speak. Nobody speaks for two."
+        )
+    return teams[needed[0]] if needed else next(iter(teams.values()))
+
+
+def _rule_of(subject: Subject) -> ApprovalRule:
+    teams = subject.approval_teams.values_list("team__name", "approvals")
+    return ApprovalRule(total=subject.required_approvals, teams=dict(teams))
 
 
 def _make_version(proposal: Proposal, now: datetime) -> SchemaVersion:
-    subject = Subject.objects.select_for_update().get(pk=proposal.subject_id)
-    last = subject.versions.aggregate(last=Max("number"))["last"] or 0
+    last = proposal.subject.versions.aggregate(last=Max("number"))["last"] or 0
     version = SchemaVersion.objects.create(
-        subject=subject,
+        subject=proposal.subject,
         number=last + 1,
         content=proposal.content,
         resolved_fingerprint=proposal.resolved_fingerprint,
         proposal=proposal,
         created_at=now,
     )
-    _move(proposal, ProposalState.IN_REVIEW, ProposalState.APPROVED, decided_at=now)
+    move(proposal, ProposalState.IN_REVIEW, ProposalState.APPROVED, decided_at=now)
     return version
 
 
-def _move(proposal: Proposal, source: str, target: ProposalState, **fields: Any) -> None:
-    """One conditional write; zero rows mean that someone else decided first."""
-    open_states = (ProposalState.DRAFT, ProposalState.IN_REVIEW)
-    moved = Proposal.objects.filter(pk=proposal.pk, state=source, state__in=open_states).update(
-        state=target, **fields
-    )
-    if not moved:
-        raise WrongState(f"Proposal {proposal.pk} is {proposal.state}; it cannot become {target}.")
-    proposal.state = target
+def _content(admitted: Admitted) -> SchemaContent:
+    return SchemaContent.objects.get_or_create(
+        fingerprint=admitted.fingerprint, defaults={"canonical": admitted.canonical.decode()}
+    )[0]

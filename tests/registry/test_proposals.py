@@ -58,6 +58,7 @@ def test_the_database_refuses_the_authors_review_by_itself(cast: Cast) -> None:
             proposal=proposal,
             reviewer_id=proposal.author_id,
             content=proposal.content,
+            team=proposal.subject.owner_team,
             decision="approve",
             created_at=NOW,
         )
@@ -84,6 +85,7 @@ def test_the_database_refuses_a_hole_in_the_numbers(cast: Cast) -> None:
         proposal=proposal,
         reviewer=cast.user("ravi"),
         content=proposal.content,
+        team=proposal.subject.owner_team,
         decision="approve",
         created_at=NOW,
     )
