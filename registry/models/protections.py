@@ -87,7 +87,8 @@ protect(
         "registry.Proposal",
         name="approved_without_version",
         message="a proposal is approved by becoming a version",
-        when="{new.state} = 'approved' AND NOT EXISTS (SELECT 1 FROM {registry.SchemaVersion}"
+        when="{old.decided_at} IS NULL AND {new.state} = 'approved'"
+        " AND NOT EXISTS (SELECT 1 FROM {registry.SchemaVersion}"
         " WHERE {registry.SchemaVersion.proposal} = {new.id}"
         " AND {registry.SchemaVersion.content} = {new.content})",
         on=("update",),
