@@ -207,6 +207,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": read_float("SEAMLESS_SEAL_SECONDS", 1.0),
         "options": {"expires": 5},
     },
+    "tend-replays": {
+        "task": "registry.tasks.tend_replays",
+        "schedule": 5.0,
+        "options": {"expires": 5},
+    },
     "tend-audit-exports": {
         "task": "registry.tasks.tend_audit_exports",
         "schedule": 5.0,

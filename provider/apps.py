@@ -9,8 +9,11 @@ class ProviderConfig(AppConfig):
         from provider.backfill import NodeShardHandler
         from provider.node_settings import check_settings
         from provider.stored_gaps import stored_gaps
+        from provider.replay_rows import StoredBars
         from registry.node_settings import set_node_settings_check
+        from registry.replay import set_stored_rows
 
         set_shard_handler_factory(NodeShardHandler)
         set_gap_finder(stored_gaps)
         set_node_settings_check(check_settings)
+        set_stored_rows(StoredBars())

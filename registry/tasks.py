@@ -7,8 +7,10 @@ from django.utils import timezone
 
 from registry.services.audit import seal
 from registry.services.audit.export_jobs import expire_exports, run_next_export
+from registry.services.replays import run_replays
 
 EXPORT_SECONDS = 3_600
+REPLAY_SECONDS = 20
 
 
 @shared_task
@@ -25,3 +27,10 @@ def tend_audit_exports(**_: Any) -> None:
     """
     expire_exports(now=timezone.now())
     run_next_export(clock=timezone.now)
+
+
+@shared_task
+def tend_replays(**_: Any) -> None:
+    """Run shards of shadow replays for a while, those of a lost worker too."""
+    for _progress in run_replays(clock=timezone.now, seconds=REPLAY_SECONDS):
+        pass

@@ -272,6 +272,15 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name="replayrun",
+            name="content",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to="registry.schemacontent",
+            ),
+        ),
+        migrations.AddField(
+            model_name="replayrun",
             name="proposal",
             field=models.ForeignKey(
                 on_delete=django.db.models.deletion.PROTECT,

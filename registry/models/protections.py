@@ -194,7 +194,8 @@ protect(
         on=("update",),
     ),
     Immutable(
-        "registry.ReplayRun", fields=("proposal", "revision", "requested_by", "days", "created_at")
+        "registry.ReplayRun",
+        fields=("proposal", "revision", "content", "requested_by", "days", "created_at"),
     ),
     Refuse(
         "registry.ReplayRun",

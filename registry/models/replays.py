@@ -5,7 +5,7 @@ from django.db import models
 from django.db.models import Q
 
 from registry.models.nodes import Node
-from registry.models.subjects import Proposal
+from registry.models.subjects import Proposal, SchemaContent
 
 
 class ReplayState(models.TextChoices):
@@ -20,6 +20,7 @@ class ReplayRun(models.Model):
 
     proposal = models.ForeignKey(Proposal, models.PROTECT, related_name="replays")
     revision = models.PositiveIntegerField()
+    content = models.ForeignKey(SchemaContent, models.PROTECT, related_name="+")
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     days = models.PositiveSmallIntegerField(help_text="How far back stored data is replayed.")
     state = models.CharField(max_length=9, choices=ReplayState, default=ReplayState.RUNNING)
