@@ -100,15 +100,9 @@ class ReplayCheck:
 
     def _place(self, row: Mapping[str, Any], column: str | None, value: Any) -> dict[str, Any]:
         hidden = column is None or column in self._frame.sensitive or isinstance(value, dict | list)
-        return {
-            "key": {
-                name: _cut(row.get(name)) for name in self._frame.key if name in self._identifying
-            },
-            "time": _cut(row.get(self._frame.time))
-            if self._frame.time in self._identifying
-            else None,
-            "value": None if hidden or value is None else _cut(value),
-        }
+        shown = {name: _cut(row.get(name)) for name in self._identifying}
+        time = None if self._frame.time is None else shown.pop(self._frame.time, None)
+        return {"key": shown, "time": time, "value": None if hidden else _cut(value)}
 
 
 def merged(shards: Iterable[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:

@@ -17,8 +17,8 @@ from rest_framework.views import APIView
 
 from registry.api import audit_representations as shown
 from registry.api import inputs
+from registry.api.governing import body_of
 from registry.api.receipts import AuditedView
-from registry.api.views import body_of
 from registry.audit.selection import Selection
 from registry.errors import InvalidInput
 from registry.models import AuditCheckpoint, AuditExport

@@ -83,16 +83,31 @@ class NewExport(Strict):
     )
 
 
-class NewSubject(serializers.Serializer):
-    name = serializers.CharField(max_length=200)
-    owner_team = serializers.CharField()
+class SubjectSettings(serializers.Serializer):
+    """What is settable of a subject; `approval_teams` is {team: approvals}."""
+
     description = serializers.CharField(required=False, allow_blank=True)
     compatibility = serializers.CharField(required=False)
     required_approvals = serializers.IntegerField(required=False)
+    approval_teams = serializers.DictField(required=False, child=serializers.IntegerField())
+    replay = serializers.CharField(required=False)
+    tags = serializers.ListField(required=False, child=serializers.CharField())
+    contact = serializers.CharField(required=False, allow_blank=True)
+
+
+class NewSubject(SubjectSettings):
+    name = serializers.CharField(max_length=200)
+    owner_team = serializers.CharField()
+    reason = serializers.CharField(required=False, allow_blank=True)
+
+
+class SubjectChange(SubjectSettings):
+    owner_team = serializers.CharField(required=False)
+    reason = serializers.CharField()
 
 
 class NewProposal(serializers.Serializer):
-    """`schema` is a JSON document, or its text as a string."""
+    """`schema` is a JSON document, or its text as a string. Also what an edit takes."""
 
     schema = serializers.JSONField()
     reason = serializers.CharField(required=False, allow_blank=True)
@@ -100,6 +115,38 @@ class NewProposal(serializers.Serializer):
 
 class Comment(serializers.Serializer):
     comment = serializers.CharField(required=False, allow_blank=True, default="")
+
+
+class Review(serializers.Serializer):
+    comment = serializers.CharField(required=False, allow_blank=True, default="")
+    team = serializers.CharField(required=False, allow_blank=True, default="")
+
+
+class Rejection(serializers.Serializer):
+    reason = serializers.CharField()
+    team = serializers.CharField(required=False, allow_blank=True, default="")
+
+
+class OptionalReason(serializers.Serializer):
+    reason = serializers.CharField(required=False, allow_blank=True, default="")
+
+
+class Deprecation(serializers.Serializer):
+    sunset_at = serializers.DateTimeField()
+    reason = serializers.CharField()
+
+
+class NewWaiver(serializers.Serializer):
+    rule = serializers.CharField()
+    reason = serializers.CharField()
+    expires_at = serializers.DateTimeField()
+
+
+class NewReplay(serializers.Serializer):
+    """`wait`: run it in this request for so many seconds; else workers do."""
+
+    days = serializers.IntegerField(required=False)
+    wait = serializers.IntegerField(min_value=0, max_value=30, default=0)
 
 
 class Reason(serializers.Serializer):

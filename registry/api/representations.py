@@ -11,21 +11,21 @@ from registry.models import (
     Node,
     Proposal,
     Release,
+    Review,
     Rollout,
     SchemaVersion,
     Subject,
+    Waiver,
 )
+from registry.services.impact import changes_of
+from registry.services.proposals import approval_standing
 from registry.services.rollouts import gates_of
+from registry.services.subjects import subject_facts
+from registry.services.waivers import state_of
 
 
 def subject_json(subject: Subject) -> dict[str, Any]:
-    return {
-        "name": subject.name,
-        "owner_team": subject.owner_team.name,
-        "description": subject.description,
-        "compatibility": subject.compatibility,
-        "required_approvals": subject.required_approvals,
-    }
+    return {"name": subject.name, **subject_facts(subject)}
 
 
 def version_json(version: SchemaVersion) -> dict[str, Any]:
@@ -36,13 +36,38 @@ def version_json(version: SchemaVersion) -> dict[str, Any]:
         "state": version.state,
         "fingerprint": version.content.fingerprint,
         "resolved_fingerprint": version.resolved_fingerprint,
+        "deprecated_at": version.deprecated_at,
+        "sunset_at": version.sunset_at,
+        "retired_at": version.retired_at,
         "schema": version.content.document,
     }
 
 
-def proposal_json(proposal: Proposal) -> dict[str, Any]:
+def proposal_line(proposal: Proposal) -> dict[str, Any]:
+    """A proposal in a list."""
     return {
         "id": proposal.pk,
+        "subject": proposal.subject.name,
+        "state": proposal.state,
+        "verdict": proposal.verdict,
+        "author": proposal.author.get_username(),
+        "reason": proposal.reason,
+        "created_at": proposal.created_at,
+    }
+
+
+def proposal_json(proposal: Proposal) -> dict[str, Any]:
+    stands = approval_standing(proposal)
+    reviews = proposal.reviews.select_related("reviewer", "team").order_by("pk")
+    return {
+        "id": proposal.pk,
+        "revision": proposal.revision,
+        "approvals": {
+            "given": stands.given,
+            "needed": stands.needed,
+            "missing_teams": dict(stands.missing_teams),
+        },
+        "reviews": [review_json(review) for review in reviews],
         "subject": proposal.subject.name,
         "state": proposal.state,
         "author": proposal.author.get_username(),
@@ -51,6 +76,40 @@ def proposal_json(proposal: Proposal) -> dict[str, Any]:
         "compatibility": proposal.compatibility_report,
         "lint": proposal.lint,
         "schema": proposal.content.document,
+    }
+
+
+def review_json(review: Review) -> dict[str, Any]:
+    return {
+        "reviewer": review.reviewer.get_username(),
+        "team": review.team.name if review.team else None,
+        "decision": review.decision,
+        "comment": review.comment,
+        "revision": review.revision,
+        "at": review.created_at,
+    }
+
+
+def waiver_json(waiver: Waiver, now: datetime) -> dict[str, Any]:
+    granted = waiver.granted_by
+    return {
+        "id": waiver.pk,
+        "proposal": waiver.proposal_id,
+        "rule": waiver.rule,
+        "state": state_of(waiver, now),
+        "reason": waiver.reason,
+        "requested_by": waiver.requested_by.get_username(),
+        "granted_by": granted.get_username() if granted else None,
+        "revision": waiver.revision,
+        "expires_at": waiver.expires_at,
+    }
+
+
+def diff_json(proposal: Proposal) -> dict[str, Any]:
+    before, changes = changes_of(proposal)
+    return {
+        "compared_to": None if before is None else before.number,
+        "changes": [asdict(change) for change in changes],
     }
 
 

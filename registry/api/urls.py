@@ -3,16 +3,32 @@
 from django.urls import path, re_path
 
 from registry.api import audit, views
+from registry.api import lifecycle_views as lifecycle
 
 urlpatterns = [
-    path("subjects", views.Subjects.as_view()),
-    path("subjects/<str:subject>/versions/<int:number>", views.Versions.as_view()),
-    path("subjects/<str:subject>/proposals", views.Proposals.as_view()),
-    path("proposals/<int:proposal_id>", views.ProposalDetail.as_view()),
-    path("proposals/<int:proposal_id>/submit", views.SubmitProposal.as_view()),
-    path("proposals/<int:proposal_id>/approve", views.ApproveProposal.as_view()),
-    path("proposals/<int:proposal_id>/reject", views.RejectProposal.as_view()),
-    path("proposals/<int:proposal_id>/withdraw", views.WithdrawProposal.as_view()),
+    path("subjects", lifecycle.Subjects.as_view()),
+    path("subjects/<str:subject>", lifecycle.SubjectDetail.as_view()),
+    path("subjects/<str:subject>/proposals", lifecycle.SubjectProposals.as_view()),
+    path("subjects/<str:subject>/versions/<int:number>", lifecycle.Versions.as_view()),
+    path(
+        "subjects/<str:subject>/versions/<int:number>/deprecate",
+        lifecycle.DeprecateVersion.as_view(),
+    ),
+    path("subjects/<str:subject>/versions/<int:number>/retire", lifecycle.RetireVersion.as_view()),
+    path("proposals", lifecycle.Proposals.as_view()),
+    path("proposals/<int:proposal_id>", lifecycle.ProposalDetail.as_view()),
+    path("proposals/<int:proposal_id>/submit", lifecycle.SubmitProposal.as_view()),
+    path("proposals/<int:proposal_id>/recheck", lifecycle.RecheckProposal.as_view()),
+    path("proposals/<int:proposal_id>/approve", lifecycle.ApproveProposal.as_view()),
+    path("proposals/<int:proposal_id>/reject", lifecycle.RejectProposal.as_view()),
+    path("proposals/<int:proposal_id>/withdraw", lifecycle.WithdrawProposal.as_view()),
+    path("proposals/<int:proposal_id>/diff", lifecycle.ProposalDiff.as_view()),
+    path("proposals/<int:proposal_id>/impact", lifecycle.ProposalImpact.as_view()),
+    path("proposals/<int:proposal_id>/replay", lifecycle.ProposalReplay.as_view()),
+    path("proposals/<int:proposal_id>/replay/cancel", lifecycle.CancelReplay.as_view()),
+    path("proposals/<int:proposal_id>/waivers", lifecycle.ProposalWaivers.as_view()),
+    path("waivers/<int:waiver_id>/grant", lifecycle.GrantWaiver.as_view()),
+    path("waivers/<int:waiver_id>/end", lifecycle.EndWaiver.as_view()),
     path("bundles", views.Bundles.as_view()),
     path("bundles/<str:name>", views.BundleDetail.as_view()),
     path("bundles/<str:name>/releases/<int:number>", views.ReleaseDetail.as_view()),

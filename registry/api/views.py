@@ -1,131 +1,24 @@
 """Governance over HTTP. Each view translates in, calls one service, translates out."""
 
-import json
 from datetime import timedelta
 from typing import Any
 
 from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
 from registry.api import inputs, representations
+from registry.api.governing import PAGE, GovernanceView, body_of
 from registry.api.receipts import AuditedView
 from registry.errors import NotFound
-from registry.models import Consumer, Diagnostic, Proposal, Release, Rollout, SchemaVersion, Subject
+from registry.models import Consumer, Diagnostic, Release, Rollout
 from registry.permissions import MayGovern, MayRead
 from registry.request_context import actor_of
-from registry.services import consumers, nodes, proposals, releases, rollouts, subjects, tokens
+from registry.services import consumers, nodes, releases, rollouts, tokens
 from registry.services.resolution import readable_node, readable_nodes
 
 CREATED = 201
-PAGE = 500
-
-
-class GovernanceView(AuditedView):
-    """For people: session or personal token, and a role in at least one team."""
-
-    permission_classes = (MayGovern,)
-
-
-def body_of(request: Request, form: type[Serializer]) -> dict[str, Any]:
-    checked = form(data=request.data)
-    checked.is_valid(raise_exception=True)
-    return dict(checked.validated_data)
-
-
-class Subjects(GovernanceView):
-    def get(self, request: Request) -> Response:
-        found = Subject.objects.select_related("owner_team").order_by("name")[:PAGE]
-        return Response({"subjects": [representations.subject_json(s) for s in found]})
-
-    def post(self, request: Request) -> Response:
-        fields = body_of(request, inputs.NewSubject)
-        subject = subjects.create_subject(actor=actor_of(request), now=timezone.now(), **fields)
-        return Response(representations.subject_json(subject), status=CREATED)
-
-
-class Versions(GovernanceView):
-    def get(self, request: Request, subject: str, number: int) -> Response:
-        version = (
-            SchemaVersion.objects.select_related("subject", "content")
-            .filter(subject__name=subject, number=number)
-            .first()
-        )
-        if version is None:
-            raise NotFound(f"There is no version {number} of {subject!r}.")
-        answer = Response(representations.version_json(version))
-        answer["ETag"] = f'"{version.content.fingerprint}"'
-        return answer
-
-
-class Proposals(GovernanceView):
-    def post(self, request: Request, subject: str) -> Response:
-        fields = body_of(request, inputs.NewProposal)
-        schema = fields.pop("schema")
-        outcome = proposals.propose_schema(
-            actor=actor_of(request),
-            subject=subject,
-            document=schema if isinstance(schema, str) else json.dumps(schema),
-            now=timezone.now(),
-            **fields,
-        )
-        if outcome.proposal is None:
-            assert outcome.version is not None
-            return Response(representations.version_json(outcome.version))
-        return Response(representations.proposal_json(outcome.proposal), status=CREATED)
-
-
-class ProposalDetail(GovernanceView):
-    def get(self, request: Request, proposal_id: int) -> Response:
-        found = (
-            Proposal.objects.select_related("subject", "author", "content")
-            .filter(pk=proposal_id)
-            .first()
-        )
-        if found is None:
-            raise NotFound(f"There is no proposal {proposal_id}.")
-        return Response(representations.proposal_json(found))
-
-
-class SubmitProposal(GovernanceView):
-    def post(self, request: Request, proposal_id: int) -> Response:
-        proposal = proposals.submit_proposal(
-            actor=actor_of(request), proposal_id=proposal_id, now=timezone.now()
-        )
-        return Response(representations.proposal_json(proposal))
-
-
-class ApproveProposal(GovernanceView):
-    def post(self, request: Request, proposal_id: int) -> Response:
-        version = proposals.approve_proposal(
-            actor=actor_of(request),
-            proposal_id=proposal_id,
-            now=timezone.now(),
-            **body_of(request, inputs.Comment),
-        )
-        shown = None if version is None else representations.version_json(version)
-        return Response({"version": shown})
-
-
-class RejectProposal(GovernanceView):
-    def post(self, request: Request, proposal_id: int) -> Response:
-        proposal = proposals.reject_proposal(
-            actor=actor_of(request),
-            proposal_id=proposal_id,
-            now=timezone.now(),
-            comment=body_of(request, inputs.Reason)["reason"],
-        )
-        return Response(representations.proposal_json(proposal))
-
-
-class WithdrawProposal(GovernanceView):
-    def post(self, request: Request, proposal_id: int) -> Response:
-        proposal = proposals.withdraw_proposal(
-            actor=actor_of(request), proposal_id=proposal_id, now=timezone.now()
-        )
-        return Response(representations.proposal_json(proposal))
 
 
 class Bundles(GovernanceView):
