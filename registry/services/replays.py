@@ -136,6 +136,7 @@ def progress_of(run: ReplayRun) -> Progress:
 
 def report_of(run: ReplayRun) -> dict[str, Any]:
     """Progress, and what was found so far: failures by column and keyword, a few places each."""
+    run.refresh_from_db(fields=["state", "finished_at"])
     progress = progress_of(run)
     shards = list(run.shards.select_related("node"))
     return {
