@@ -27,6 +27,7 @@ from registry.models import Consumer, Mode
 from registry.services.audit import record
 from registry.services.evidence import SchemaFinding, record_check
 from registry.services.resolution import BoundVersion
+from registry.sunsets import sunset_headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,16 @@ def _headers(answer: ReadAnswer) -> dict[str, str]:
             "Seamless-Release": f"{strict.bundle}/{strict.release}",
             "Seamless-Release-Fingerprint": strict.release_fingerprint,
         }
-    return headers
+    return headers | going_away(request)
+
+
+def going_away(request: ReadRequest) -> dict[str, str]:
+    """Whether the version that the answer is held to goes away, and when.
+
+    Of the strict release only, so that a canary shows nowhere.
+    """
+    strict = request.resolution.strict
+    return {} if strict is None else sunset_headers(strict.deprecated_at, strict.sunset_at)
 
 
 def report_link(request: ReadRequest, report: ConformanceReport) -> str:

@@ -11,7 +11,7 @@ from rest_framework.views import APIView
 
 from coordinator.coverage import CoverageRange
 from provider.api.negotiation import negotiate
-from provider.api.reading import Selection, serve
+from provider.api.reading import Selection, going_away, serve
 from provider.api.windows import read_window
 from provider.node_view import grid_of
 from provider.planning import SeriesCoverage
@@ -88,7 +88,8 @@ class Coverage(NodeView):
                 "expected_bars": coverage.expected_bars,
                 "missing_bars": coverage.missing_bars,
                 "series": [_series_json(one) for one in coverage.series],
-            }
+            },
+            headers=going_away(read),
         )
 
 

@@ -43,6 +43,9 @@ STATE_COLOURS = {
     "done": GOOD,
     "open": GOOD,
     "closed": WARN,
+    "requested": WARN,
+    "granted": GOOD,
+    "cancelled": PLAIN,
 }
 
 

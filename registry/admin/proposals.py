@@ -1,14 +1,21 @@
 """Proposals: what a reviewer must see, and the decisions."""
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
+from django import forms
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.template.defaultfilters import truncatechars
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
+from unfold.widgets import (
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+)
 
 from registry.admin.decisions import CommentForm, DecisionAdmin, ReasonForm, dialog
 from registry.admin.panels import (
@@ -22,15 +29,54 @@ from registry.admin.panels import (
     pretty_json,
     visible,
 )
-from registry.models import Proposal, ProposalState, SchemaVersion
-from registry.services import proposals
+from registry.admin.proposal_evidence import difference, open_waivers, replayed, touched, waived
+from registry.models import Proposal, ProposalState, ReplayState, SchemaVersion, WaivedRule
+from registry.services import proposals, replays, waivers
 
 DECISIONS: Mapping[str, tuple[str, ...]] = {
-    ProposalState.DRAFT: ("submit", "withdraw"),
-    ProposalState.IN_REVIEW: ("approve", "reject", "withdraw"),
+    ProposalState.DRAFT: ("submit", "recheck", "replay", "cancel_replay", "waive", "withdraw"),
+    ProposalState.IN_REVIEW: (
+        "approve",
+        "reject",
+        "recheck",
+        "replay",
+        "cancel_replay",
+        "waive",
+        "withdraw",
+    ),
 }
 ROOT = "(root)"
 BREAKS_COLOURS = {"none": GOOD, "backward": WARN, "forward": WARN, "both": BAD}
+
+
+class ApprovalForm(CommentForm):
+    team = forms.CharField(
+        required=False,
+        max_length=50,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="For which of your teams you speak, where more than one must approve.",
+    )
+
+
+class ReplayForm(BaseDialogForm):
+    days = forms.IntegerField(
+        min_value=1,
+        max_value=replays.MOST_DAYS,
+        initial=replays.DEFAULT_DAYS,
+        widget=UnfoldAdminIntegerFieldWidget,
+        help_text="How many days of stored rows.",
+    )
+
+
+class WaiverForm(ReasonForm):
+    rule = forms.ChoiceField(choices=WaivedRule.choices, widget=UnfoldAdminSelectWidget)
+    days = forms.IntegerField(
+        min_value=1,
+        max_value=waivers.LONGEST.days,
+        initial=7,
+        widget=UnfoldAdminIntegerFieldWidget,
+        help_text="It ends by itself after so many days.",
+    )
 
 
 @admin.register(Proposal)
@@ -42,7 +88,17 @@ class ProposalAdmin(DecisionAdmin):
     ordering = ("-pk",)
     fields = ("subject", "fingerprint", "resolved_fingerprint", "created_at", "decided_at")
     readonly_fields = ("fingerprint",)
-    actions_detail = ("submit", "approve", "reject", "withdraw")
+    actions_detail = (
+        "submit",
+        "approve",
+        "reject",
+        "replay",
+        "cancel_replay",
+        "waive",
+        "grant_waiver",
+        "recheck",
+        "withdraw",
+    )
 
     @display(description="Proposal", header=True, ordering="pk")
     def about(self, proposal: Proposal) -> Sequence[str]:
@@ -71,13 +127,24 @@ class ProposalAdmin(DecisionAdmin):
             _summary(obj),
             *_witness(report),
             _changes(report),
+            difference(obj),
+            *touched(obj),
+            *replayed(obj),
+            *waived(obj),
             _reviews(obj),
             _lint(obj.lint),
             Panel(title="Schema", code=pretty_json(obj.content.document)),
         )
 
     def offered(self, obj: Proposal) -> Collection[str]:
-        return DECISIONS.get(obj.state, ())
+        decisions = set(DECISIONS.get(obj.state, ()))
+        if not decisions:
+            return ()
+        running = obj.replays.filter(state=ReplayState.RUNNING).exists()
+        decisions.discard("replay" if running else "cancel_replay")
+        if open_waivers(obj):
+            decisions.add("grant_waiver")
+        return decisions
 
     @action(
         description="Submit for review",
@@ -111,11 +178,11 @@ class ProposalAdmin(DecisionAdmin):
             "Approve this proposal",
             "The last approval needed makes the next version and offers it to every subscribed "
             "consumer as a canary. It cannot be taken back.",
-            CommentForm,
+            ApprovalForm,
             "Approve",
         ),
     )
-    def approve(self, request: HttpRequest, form: CommentForm, object_id: str) -> HttpResponse:
+    def approve(self, request: HttpRequest, form: ApprovalForm, object_id: str) -> HttpResponse:
         proposal = self.object_or_404(request, object_id)
         return self.decide(
             request,
@@ -125,6 +192,7 @@ class ProposalAdmin(DecisionAdmin):
                 proposal_id=proposal.pk,
                 now=now,
                 comment=form.cleaned_data["comment"],
+                team=form.cleaned_data["team"],
             ),
             _approved,
         )
@@ -150,6 +218,131 @@ class ProposalAdmin(DecisionAdmin):
                 actor=actor, proposal_id=proposal.pk, now=now, comment=form.cleaned_data["reason"]
             ),
             lambda _: f"Proposal {proposal.pk} is rejected.",
+        )
+
+    @action(
+        description="Check again",
+        icon="refresh",
+        permissions=["view"],
+        dialog=dialog(
+            "Check this proposal again",
+            "Versions and the subject's level may have changed since it was judged.",
+            BaseDialogForm,
+            "Check",
+        ),
+    )
+    def recheck(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+        proposal = self.object_or_404(request, object_id)
+        return self.decide(
+            request,
+            proposal,
+            lambda actor, now: proposals.recheck_proposal(
+                actor=actor, proposal_id=proposal.pk, now=now
+            ),
+            lambda judged: f"Proposal {proposal.pk} is {judged.verdict.replace('_', ' ')}.",
+        )
+
+    @action(
+        description="Replay",
+        icon="replay",
+        permissions=["view"],
+        dialog=dialog(
+            "Replay stored rows",
+            "Workers judge the candidate by the stored rows of the subject's nodes.",
+            ReplayForm,
+            "Replay",
+        ),
+    )
+    def replay(self, request: HttpRequest, form: ReplayForm, object_id: str) -> HttpResponse:
+        proposal = self.object_or_404(request, object_id)
+        return self.decide(
+            request,
+            proposal,
+            lambda actor, now: replays.start_replay(
+                actor=actor, proposal_id=proposal.pk, now=now, days=form.cleaned_data["days"]
+            ),
+            lambda run: f"Replay {run.pk} waits for a worker; load the page again to see it.",
+        )
+
+    @action(
+        description="Cancel the replay",
+        icon="stop_circle",
+        permissions=["view"],
+        dialog=dialog("Cancel the replay", "It stops at its next table.", CommentForm, "Cancel it"),
+    )
+    def cancel_replay(
+        self, request: HttpRequest, form: CommentForm, object_id: str
+    ) -> HttpResponse:
+        proposal = self.object_or_404(request, object_id)
+        return self.decide(
+            request,
+            proposal,
+            lambda actor, now: replays.cancel_replay(
+                actor=actor,
+                proposal_id=proposal.pk,
+                now=now,
+                reason=form.cleaned_data["comment"],
+            ),
+            lambda run: f"Replay {run.pk} is cancelled.",
+        )
+
+    @action(
+        description="Ask for a waiver",
+        icon="gavel",
+        permissions=["view"],
+        dialog=dialog(
+            "Suspend a rule for this change",
+            "Another person must grant it, and neither of you wrote the proposal. It ends by "
+            "itself, at the latest with this content.",
+            WaiverForm,
+            "Ask",
+        ),
+    )
+    def waive(self, request: HttpRequest, form: WaiverForm, object_id: str) -> HttpResponse:
+        proposal = self.object_or_404(request, object_id)
+        asked = form.cleaned_data
+        return self.decide(
+            request,
+            proposal,
+            lambda actor, now: waivers.request_waiver(
+                actor=actor,
+                proposal_id=proposal.pk,
+                rule=asked["rule"],
+                reason=asked["reason"],
+                expires_at=now + timedelta(days=asked["days"]),
+                now=now,
+            ),
+            lambda waiver: f"Waiver {waiver.pk} waits for another person to grant it.",
+        )
+
+    @action(
+        description="Grant the waiver",
+        icon="gavel",
+        variant=ActionVariant.WARNING,
+        permissions=["view"],
+        dialog=dialog(
+            "Grant the waiver",
+            "The rule is suspended for this content until the waiver ends. Yours is the second "
+            "name on it.",
+            CommentForm,
+            "Grant",
+        ),
+    )
+    def grant_waiver(self, request: HttpRequest, form: CommentForm, object_id: str) -> HttpResponse:
+        proposal = self.object_or_404(request, object_id)
+        waiting = open_waivers(proposal)
+        if not waiting:
+            raise Http404("No waiver waits on this proposal.")
+        return self.decide(
+            request,
+            proposal,
+            lambda actor, now: waivers.grant_waiver(
+                actor=actor,
+                waiver_id=waiting[0].pk,
+                now=now,
+                comment=form.cleaned_data["comment"],
+            ),
+            lambda waiver: f"Waiver {waiver.pk} of {waiver.rule} is granted.",
         )
 
     @action(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db.models import F
@@ -29,6 +30,8 @@ class BoundVersion:
     bundle: str = ""
     release: int | None = None
     release_fingerprint: str = ""
+    deprecated_at: datetime | None = None
+    sunset_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,5 +122,7 @@ def _bound(version: SchemaVersion, member: Any = None) -> BoundVersion:
         resolved_fingerprint=version.resolved_fingerprint,
         document=version.content.document,
         references=stored_references(version.content.canonical),
+        deprecated_at=version.deprecated_at,
+        sunset_at=version.sunset_at,
         **origin,
     )
