@@ -8,8 +8,8 @@ class ProviderConfig(AppConfig):
         from coordinator.ports import set_gap_finder, set_shard_handler_factory
         from provider.backfill import NodeShardHandler
         from provider.node_settings import check_settings
-        from provider.stored_gaps import stored_gaps
         from provider.replay_rows import StoredBars
+        from provider.stored_gaps import stored_gaps
         from registry.node_settings import set_node_settings_check
         from registry.replay import set_stored_rows
 
