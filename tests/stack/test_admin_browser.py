@@ -3,11 +3,14 @@
 import re
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from config.stack import EmbeddedStack
+from registry.audit.verify import OK
+from registry.audit.verify.command import check_file
 
 pytestmark = pytest.mark.stack
 
@@ -51,11 +54,11 @@ def manage(stack: EmbeddedStack, *arguments: str) -> str:
 
 @pytest.fixture(scope="module")
 def passwords(stack: EmbeddedStack) -> dict[str, str]:
-    """Of ada, who owns the subject and may review, and of bo, who may review."""
+    """Of ada, who owns the subject and may review, of bo, who may review, and of cleo, auditor."""
     manage(stack, "people", "team", "market")
     printed = {
         name: manage(stack, "people", "add", name, "--team", "market", "--role", role)
-        for name, role in (("ada", "owner"), ("bo", "reviewer"))
+        for name, role in (("ada", "owner"), ("bo", "reviewer"), ("cleo", "auditor"))
     }
     manage(stack, "people", "join", "ada", "--team", "market", "--role", "reviewer")
     manage(stack, "shell", "-c", SEED)
@@ -161,4 +164,26 @@ def test_the_pages_load_without_a_word_in_the_console(
     visit.open("/admin/registry/proposal/1/change/")
     wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     assert visit.page.evaluate(wide) == 0, "a phone has to scroll sideways"
+    assert visit.complaints == []
+
+
+def test_an_auditor_exports_the_log_and_fetches_a_bundle_that_holds(
+    visit: Visit, passwords: dict[str, str], tmp_path: Path
+) -> None:
+    visit.sign_in("cleo", passwords["cleo"])
+    visit.open("/admin/registry/auditevent/")
+    visit.page.wait_for_selector("text=in checkpoint")
+    visit.page.click("[hx-get$='/auditevent/export/']")
+    visit.page.wait_for_selector("#dialog >> text=Export the audit log")
+    with visit.page.expect_navigation():
+        visit.page.click("#dialog button[type=submit]")
+    visit.page.wait_for_selector("text=100 %", timeout=30_000)
+    with visit.page.expect_download() as fetched:
+        visit.page.click("a:has-text('zip')")
+    fetched.value.save_as(tmp_path / "bundle.zip")
+    code, text = check_file(tmp_path / "bundle.zip")
+    assert (code, text[:3]) == (OK, "ok:")
+    visit.open("/admin/registry/auditexport/")
+    visit.open("/admin/registry/auditevent/")
+    visit.page.click("table >> text=audit.export >> nth=0")
     assert visit.complaints == []

@@ -23,6 +23,7 @@ from .findings import (
     UnreadableError,
 )
 from .keys import Term
+from .lines import commitment, consistency_proofs, count, document_of, stated_commitment
 from .notes import Head, Key, Note, read_note
 from .records import Proven, hash_of, leaf_of, read_proven
 from .removals import ERASURE, RETENTION, Emptied
@@ -54,7 +55,6 @@ TRAILER = (
     "oldest_pending",
     "checkpoint",
 )
-_COMMITMENT = b"seamless-audit-personal/1\n"
 _UNEXPLAINED = "no erasure or retention that the export proves names this record"
 
 
@@ -74,6 +74,9 @@ class Demands:
 class Verification:
     def __init__(self, demands: Demands) -> None:
         self.demands = demands
+        self.earlier: dict[int, list[Head]] = {}  # by size: many are compared at no cost
+        for note in demands.earlier:
+            self.earlier.setdefault(note.head.size, []).append(note.head)
         self.findings = Findings()
         self.digest = hashlib.sha256()
         self.origin = ""
@@ -119,7 +122,7 @@ class Verification:
         for self.findings.line, raw in enumerate(lines, start=1):
             if not raw.endswith(b"\n"):
                 self.findings.stop(MISSING, "the file is cut off in this line")
-            document = _document(raw)
+            document = document_of(raw)
             if document is None:
                 self.findings.stop(CHANGED, "not a line as it was exported: its bytes were changed")
             yield document
@@ -140,13 +143,13 @@ class Verification:
         if header["records"] not in ("all", "selected"):
             self.findings.stop(CHANGED, "an export holds all records or selected ones")
         try:
-            first, edge = _count(header["first"]), [hash_of(h) for h in header["edge"]]
+            first, edge = count(header["first"]), [hash_of(h) for h in header["edge"]]
             self.tree = Tree(first, edge)
             self.terms = keys.read_terms(header["keys"])
             self.removals = [read_proven(document) for document in header["removals"]]
             self.may_lack_all = Emptied(self.removals, RETENTION)
             self.may_lack_fields = Emptied(self.removals, ERASURE, RETENTION)
-            self.consistency = _consistency(header["consistency"])
+            self.consistency = consistency_proofs(header["consistency"])
         except (TypeError, ValueError, KeyError):
             self.findings.stop(
                 CHANGED, "the tree before the first record, a key or a removal is unreadable"
@@ -220,7 +223,7 @@ class Verification:
                 self.findings.note(CHANGED, "its format has no personal fields apart", seq)
         elif personal is None:
             self._erased(seq)
-        elif not isinstance(personal, str) or _commitment(personal) != _stated_commitment(payload):
+        elif not isinstance(personal, str) or commitment(personal) != stated_commitment(payload):
             self.findings.note(CHANGED, "changed: not the personal fields that were sealed", seq)
 
     def _announced(self, payload: str, seq: int) -> None:
@@ -302,9 +305,8 @@ class Verification:
     def _compare_earlier(self) -> None:
         if not self.complete:
             return
-        for note in self.demands.earlier:
-            head = note.head
-            if head.size == self.tree.size and head.root != self.tree.root():
+        for head in self.earlier.get(self.tree.size, ()):
+            if head.root != self.tree.root():
                 self.findings.note(
                     INCONSISTENT,
                     f"the checkpoint of {head.size} records has root {head.root.hex()},"
@@ -343,7 +345,7 @@ class Verification:
     def _unsealed_tail(self, trailer: dict[str, Any]) -> None:
         limit = self.demands.max_unsealed
         try:
-            pending = _count(trailer["pending"])
+            pending = count(trailer["pending"])
             exported = datetime.fromisoformat(trailer["exported_at"])
             oldest = trailer["oldest_pending"]
             waited = (exported - datetime.fromisoformat(oldest)).total_seconds() if pending else 0.0
@@ -369,42 +371,3 @@ class Verification:
 def verify_export(lines: Iterable[bytes], demands: Demands | None = None) -> Report:
     """Judge an export, given as its lines with their line ends."""
     return Verification(demands or Demands()).run(lines)
-
-
-def _document(raw: bytes) -> dict[str, Any] | None:
-    """The object of a line, or None unless the line is byte for byte what the export writes."""
-    try:
-        document = json.loads(raw)
-        if isinstance(document, dict) and _written(document) == raw:
-            return document
-    except (ValueError, RecursionError):
-        pass
-    return None
-
-
-def _written(document: dict[str, Any]) -> bytes:
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
-
-
-def _count(value: Any) -> int:
-    if type(value) is not int or value < 0:
-        raise ValueError("a count is a whole number from 0 on")
-    return value
-
-
-def _consistency(documents: Any) -> dict[int, tuple[bytes, ...]]:
-    for document in documents:
-        if tuple(document) != ("from", "proof"):
-            raise ValueError("a consistency proof has from and proof")
-    return {_count(d["from"]): tuple(hash_of(h) for h in d["proof"]) for d in documents}
-
-
-def _commitment(personal: str) -> str:
-    return hashlib.sha256(_COMMITMENT + personal.encode()).hexdigest()
-
-
-def _stated_commitment(payload: str) -> Any:
-    try:
-        return json.loads(payload)["personal"]
-    except (ValueError, TypeError, KeyError):
-        return None
