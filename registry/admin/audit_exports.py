@@ -13,11 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 from unfold.forms import BaseDialogForm
-from unfold.widgets import (
-    UnfoldAdminSelectWidget,
-    UnfoldAdminSplitDateTimeWidget,
-    UnfoldAdminTextInputWidget,
-)
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from registry.admin.access import AUDITORS
 from registry.admin.panels import STATE_COLOURS, Panel, label, moment
@@ -47,10 +43,9 @@ def _text(what: str) -> forms.CharField:
     )
 
 
-def _time(what: str) -> forms.SplitDateTimeField:
-    return forms.SplitDateTimeField(
-        required=False, label=what, widget=UnfoldAdminSplitDateTimeWidget
-    )
+def _time(what: str) -> forms.DateTimeField:
+    picker = UnfoldAdminTextInputWidget(attrs={"type": "datetime-local", "step": "1"})
+    return forms.DateTimeField(required=False, label=what, widget=picker)
 
 
 class ExportForm(BaseDialogForm):
