@@ -30,6 +30,10 @@ SEAMLESS_BARS_DIR = Path(read_text("SEAMLESS_BARS_DIR", str(SEAMLESS_VAR / "bars
 SEAMLESS_PARQUET_ROOTS = read_list("SEAMLESS_PARQUET_ROOTS", [])
 # Databases that hold bars, by the name that a node's store settings use.
 SEAMLESS_STORE_DATABASES = read_addresses("SEAMLESS_STORE_DATABASES")
+# What backfills may fetch from: hosts (`name` or `name:port`), folders, and secrets by name.
+SEAMLESS_SOURCE_HOSTS = read_list("SEAMLESS_SOURCE_HOSTS", [])
+SEAMLESS_SOURCE_FOLDERS = read_list("SEAMLESS_SOURCE_FOLDERS", [])
+SEAMLESS_SOURCE_SECRETS = read_addresses("SEAMLESS_SOURCE_SECRETS")
 SEAMLESS_CHECKPOINT_DIR = Path(
     read_text("SEAMLESS_CHECKPOINT_DIR", str(SEAMLESS_VAR / "checkpoints"))
 )

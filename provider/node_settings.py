@@ -2,7 +2,7 @@
 
 from coordinator.calendars import UnknownCalendar, check_calendar
 from provider.sources import InvalidSourceSettings, open_source
-from provider.stores.opening import open_store_of
+from provider.stores.opening import open_store_of, source_environment
 from registry.errors import InvalidInput
 from registry.frame import Frame
 from registry.node_settings import NodeSettings
@@ -29,7 +29,7 @@ def check_settings(node: NodeSettings) -> None:
     if not node.source:
         return
     try:
-        open_source(node.source)
+        open_source(node.source, source_environment())
     except InvalidSourceSettings as wrong:
         raise WrongSourceSettings(
             f"The source of {node.node_id}: {wrong}.", setting=wrong.key

@@ -1,16 +1,32 @@
 """Where a backfill fetches bars from: source types by name, made from a node's settings."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from importlib.metadata import entry_points
 from typing import Any, Protocol
 
 import pyarrow as pa
 
 from coordinator.coverage import CoverageRange
+from provider.sources.environment import SourceEnvironment
+from provider.sources.files import FileSource
+from provider.sources.http import HTTPSource
 from provider.sources.sample import SampleSource
+from provider.sources.seamless import SeamlessSource
 from provider.sources.settings import InvalidSourceSettings
 from provider.timeline import Key
 
-__all__ = ["SOURCE_TYPES", "InvalidSourceSettings", "Source", "can_fetch", "open_source"]
+__all__ = [
+    "InvalidSourceSettings",
+    "Source",
+    "SourceEnvironment",
+    "can_fetch",
+    "open_source",
+    "source_types",
+]
+
+ENTRY_POINTS = "seamless.sources"
+NOTHING_ALLOWED = SourceEnvironment()
 
 
 class Source(Protocol):
@@ -34,18 +50,31 @@ def can_fetch(source: Source, span: CoverageRange) -> bool:
     return True if knows is None else bool(knows(span))
 
 
-SOURCE_TYPES: Mapping[str, Callable[[Mapping[str, Any]], Source]] = {
-    "sample": SampleSource.from_settings,
-}
+SourceFactory = Callable[[Mapping[str, Any], SourceEnvironment], Source]
 
 
-def open_source(settings: Mapping[str, Any]) -> Source:
+@cache
+def source_types() -> Mapping[str, SourceFactory]:
+    """Ours, and those that installed packages register under `seamless.sources`."""
+    others = {point.name: point.load() for point in entry_points(group=ENTRY_POINTS)}
+    return others | {
+        "files": FileSource.from_settings,
+        "http": HTTPSource.from_settings,
+        "sample": SampleSource.from_settings,
+        "seamless": SeamlessSource.from_settings,
+    }
+
+
+def open_source(
+    settings: Mapping[str, Any], environment: SourceEnvironment = NOTHING_ALLOWED
+) -> Source:
     """The source that a node's settings describe: `{"type": …}` and what that type asks for.
 
-    Raises InvalidSourceSettings, which names the key.
+    Raises InvalidSourceSettings, which names the key. Nothing is connected or read yet.
     """
     name = settings.get("type")
-    if not isinstance(name, str) or name not in SOURCE_TYPES:
-        raise InvalidSourceSettings("type", f"is {name!r}; use {' or '.join(SOURCE_TYPES)}")
+    if not isinstance(name, str) or name not in source_types():
+        known = ", ".join(sorted(source_types()))
+        raise InvalidSourceSettings("type", f"is {name!r}; there are {known}")
     rest = {key: value for key, value in settings.items() if key != "type"}
-    return SOURCE_TYPES[name](rest)
+    return source_types()[name](rest, environment)

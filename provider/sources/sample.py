@@ -20,7 +20,8 @@ import pyarrow.compute as pc
 import pyarrow.csv as csv
 
 from coordinator.coverage import CoverageRange
-from provider.sources.settings import InvalidSourceSettings
+from provider.sources.environment import SourceEnvironment
+from provider.sources.settings import InvalidSourceSettings, refuse_unknown
 from provider.timeline import Key, read_times
 
 
@@ -63,11 +64,9 @@ class SampleSource:
     dataset: str
 
     @classmethod
-    def from_settings(cls, settings: Mapping[str, Any]) -> Self:
+    def from_settings(cls, settings: Mapping[str, Any], environment: SourceEnvironment) -> Self:
         """From `{"dataset": name}`; raises InvalidSourceSettings."""
-        for key in settings:
-            if key != "dataset":
-                raise InvalidSourceSettings(key, "is unknown to a sample source; use dataset")
+        refuse_unknown(settings, ("dataset",))
         name = settings.get("dataset")
         if name not in _DATASETS:
             raise InvalidSourceSettings("dataset", f"is {name!r}; use {' or '.join(_DATASETS)}")

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.conf import settings
 
-from provider.sources import Source, open_source
+from provider.sources import Source, SourceEnvironment, open_source
 from provider.stores.parquet import ParquetStore, directory_name
 from provider.stores.postgres import PostgresStore
 from provider.stores.protocol import Store
@@ -57,7 +57,16 @@ def open_store_of(store: Mapping[str, Any], node_id: str, frame: Frame) -> Store
 
 def source_of(node: Node) -> Source | None:
     """What a backfill of the node fetches from; None where the node has no source."""
-    return open_source(node.source) if node.source else None
+    return open_source(node.source, source_environment()) if node.source else None
+
+
+def source_environment() -> SourceEnvironment:
+    """What this installation's sources may reach."""
+    return SourceEnvironment(
+        hosts=frozenset(settings.SEAMLESS_SOURCE_HOSTS),
+        folders=tuple(Path(folder) for folder in settings.SEAMLESS_SOURCE_FOLDERS),
+        secrets=settings.SEAMLESS_SOURCE_SECRETS,
+    )
 
 
 @cache

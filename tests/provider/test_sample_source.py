@@ -102,7 +102,7 @@ def test_a_deadline_that_has_passed_is_not_ignored(sea):
     ("settings", "key"),
     [
         ({}, "type"),
-        ({"type": "http"}, "type"),
+        ({"type": "carrier-pigeon"}, "type"),
         ({"type": ["sample"]}, "type"),
         ({"type": "sample"}, "dataset"),
         ({"type": "sample", "dataset": "moon"}, "dataset"),
