@@ -1,5 +1,12 @@
 """Which representation a caller gets: `?format=`, else `Accept` and its q-values (RFC 9110)."""
 
+from collections.abc import Iterable
+from typing import Any
+
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+
 from provider.serialise import FORMATS, Format
 from registry.errors import InvalidInput, SeamlessError
 
@@ -63,3 +70,13 @@ def _quality(media_type: str, ranges: list[tuple[str, float]]) -> float:
         if matching:
             return max(matching)
     return 0.0
+
+
+class OursAlone(BaseContentNegotiation):
+    """Leaves `Accept` to `negotiate`: the framework knows one renderer and refuses the rest."""
+
+    def select_renderer(
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: Any = None
+    ) -> tuple[BaseRenderer, str]:
+        first = next(iter(renderers))
+        return first, str(first.media_type)

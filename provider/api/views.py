@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from coordinator.coverage import CoverageRange
-from provider.api.negotiation import negotiate
+from provider.api.negotiation import OursAlone, negotiate
 from provider.api.reading import Selection, going_away, serve
 from provider.api.windows import read_window
 from provider.node_view import grid_of
@@ -33,6 +33,7 @@ class NodeView(APIView):
     """A view of one node that the calling consumer may read."""
 
     permission_classes = (MayRead,)
+    content_negotiation_class = OursAlone
 
     def node(self, request: Request, node_id: str) -> tuple[Consumer, Node]:
         if not isinstance(request.user, Consumer):

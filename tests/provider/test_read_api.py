@@ -12,6 +12,7 @@ from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
 
+from provider.serialise import FORMATS, Format
 from registry.models import AccessToken, AuditEvent, AuditPayload
 from registry.services import consumers, tokens
 from tests.cast import NOW, SYSTEM
@@ -101,6 +102,14 @@ def test_accept_decides_with_its_q_values(pricing: Reader) -> None:
     assert "Accept" in arrow["Vary"]
     refused = pricing.get(path, accept="text/html", **window)
     assert (refused.status_code, code_of(refused)) == (406, "not_acceptable")
+
+
+@pytest.mark.parametrize("form", FORMATS.values(), ids=list(FORMATS))
+def test_a_caller_may_accept_one_representation_alone(pricing: Reader, form: Format) -> None:
+    path = f"/api/v1/nodes/{NODE}/data"
+    alone = form.content_type.partition(";")[0]
+    answer = pricing.get(path, accept=alone, start=SESSIONS[0], end=SESSIONS[-1])
+    assert (answer.status_code, answer["Content-Type"]) == (200, form.content_type)
 
 
 def test_the_etag_answers_304_after_the_check_and_changes_with_the_body(
