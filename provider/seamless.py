@@ -230,7 +230,7 @@ def _answer(request: ReadRequest, clock: SLAClock) -> ReadAnswer:
             _windows().put(key, checked)
     else:
         checked = kept
-    jobs = tuple(outcomes_of(job_ids))
+    jobs = tuple(outcomes_of(job_ids, within=_range_of(request)))
     verdict = reach_verdict(request, planned, checked.report, clock.violation, clock.policy)
     report = final_report(checked.report, verdict, jobs, clock.policy)
     _last_report.set(report)
@@ -248,6 +248,10 @@ def _answer(request: ReadRequest, clock: SLAClock) -> ReadAnswer:
     )
 
 
+def _range_of(request: ReadRequest) -> CoverageRange:
+    return CoverageRange(request.window.start, request.window.end)
+
+
 def _make(
     request: ReadRequest, planned: Plan, clock: SLAClock
 ) -> tuple[CheckedWindow, Plan, tuple[int, ...]]:
@@ -260,7 +264,8 @@ def _make(
     tail = read_tail(request, planned, stored.coverage, clock)
     refuse_quarantined(request, stored.coverage)
     pieces = [*tail, *stored.pieces]
-    refuse_nothing(request, planned, pieces, outcomes_of(repaired.job_ids), clock.violation)
+    outcomes = outcomes_of(repaired.job_ids, within=_range_of(request))
+    refuse_nothing(request, planned, pieces, outcomes, clock.violation)
     try:
         checked = _examine(request, planned, pieces, clock.policy)
     except ConformancePipelineError as error:

@@ -15,7 +15,7 @@ from coordinator.mode import Mode, coordinator_mode
 from coordinator.models import BackfillShard
 from coordinator.services.claiming import claim_shard
 from coordinator.services.database_clock import database_now
-from coordinator.services.progress import have_ended, wait_for
+from coordinator.services.progress import Ranges, have_ended, wait_for
 from coordinator.services.reconciling import reconcile
 from coordinator.services.running import run_shard
 
@@ -28,43 +28,44 @@ log = structlog.get_logger("seamless.backfill")
 _runners = threading.BoundedSemaphore(MAX_RUNNERS)
 
 
-def finish_jobs(job_ids: Sequence[int], deadline: float) -> bool:
-    """Wait for the jobs while workers run them, and run them here when nobody does; whether all
-    ended before `deadline` (`time.monotonic()`).
+def finish_jobs(job_ids: Sequence[int], deadline: float, ranges: Ranges = ()) -> bool:
+    """Wait for the jobs (for these ranges of them) while workers run them, and run them here when
+    nobody does; whether all ended before `deadline` (`time.monotonic()`).
 
     Nobody does: Redis is away, or no shard of them was touched for two seconds.
     """
-    while not have_ended(job_ids):
+    while not have_ended(job_ids, ranges):
         if time.monotonic() >= deadline:
             return False
         if coordinator_mode() is not Mode.FULL:
-            return run_pending_here(job_ids, deadline)
+            return run_pending_here(job_ids, deadline, ranges)
         before = _traces(job_ids)
-        if wait_for(job_ids, min(deadline, time.monotonic() + PICKUP_SECONDS)):
+        if wait_for(job_ids, min(deadline, time.monotonic() + PICKUP_SECONDS), ranges):
             return True
         if _traces(job_ids) == before and not _is_being_run(job_ids):
             log.warning("seamless.backfill.nobody_runs", job_ids=list(job_ids))
-            return run_pending_here(job_ids, deadline)
+            return run_pending_here(job_ids, deadline, ranges)
     return True
 
 
-def run_pending_here(job_ids: Sequence[int], deadline: float) -> bool:
-    """Run what is claimable of these jobs in this process; whether all ended before `deadline`.
+def run_pending_here(job_ids: Sequence[int], deadline: float, ranges: Ranges = ()) -> bool:
+    """Run what is claimable of these jobs in this process until `have_ended`; whether that was
+    before `deadline`.
 
     The work is done by a thread (four per process at most), so that a source that hangs costs the
     caller no more than the deadline; the thread then goes on alone, under its leases.
     """
     if _runners.acquire(blocking=False):
         threading.Thread(
-            target=_run_all, args=(list(job_ids),), name="backfill-here", daemon=True
+            target=_run_all, args=(list(job_ids), ranges), name="backfill-here", daemon=True
         ).start()
-    return wait_for(job_ids, deadline)
+    return wait_for(job_ids, deadline, ranges)
 
 
-def _run_all(job_ids: list[int]) -> None:
+def _run_all(job_ids: list[int], ranges: Ranges) -> None:
     holder = f"{socket.gethostname()}:{os.getpid()}:{threading.get_ident()}"
     try:
-        while not have_ended(job_ids):
+        while not have_ended(job_ids, ranges):
             claim = claim_shard(holder=holder, now=database_now(), job_ids=job_ids)
             if claim is not None:
                 run_shard(claim=claim)

@@ -3,30 +3,47 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from coordinator.lease_state import ACTIVE_JOB_STATES, ShardState
+from coordinator.coverage import CoverageRange
+from coordinator.lease_state import UNFINISHED_SHARD_STATES, ShardState
 from coordinator.models import BackfillJob, BackfillShard
 
 
 @dataclass(frozen=True, slots=True)
 class JobOutcome:
-    """A job's state, and the codes of its shards that ended without their bars."""
+    """A job's state, and of its shards in a range: how many are left to do, and the codes of those
+    that ended without their bars.
+    """
 
     job_id: int
     state: str
     violations: tuple[str, ...]
+    unfinished: int = 0
 
     @property
     def is_running(self) -> bool:
-        return self.state in ACTIVE_JOB_STATES
+        return self.unfinished > 0
 
 
-def outcomes_of(job_ids: Sequence[int]) -> list[JobOutcome]:
-    """Two queries, however many jobs; none for none."""
+def outcomes_of(job_ids: Sequence[int], *, within: CoverageRange | None = None) -> list[JobOutcome]:
+    """Two queries, however many jobs; none for none. `within`: what becomes of other bars of a job
+    is nothing to a reader of this range.
+    """
     if not job_ids:
         return []
+    watched = (ShardState.VIOLATION, *UNFINISHED_SHARD_STATES)
+    shards = BackfillShard.objects.filter(job__in=job_ids, state__in=watched)
+    if within is not None:
+        shards = shards.filter(range_start__lte=within.end, range_end__gte=within.start)
     failed: dict[int, list[str]] = {}
-    shards = BackfillShard.objects.filter(job__in=job_ids, state=ShardState.VIOLATION)
-    for job_id, code in shards.order_by("pk").values_list("job_id", "violation"):
-        failed.setdefault(job_id, []).append(code)
+    unfinished: dict[int, int] = {}
+    rows = shards.order_by("pk").values_list("job_id", "state", "violation")
+    for job_id, state, code in rows:
+        if state == ShardState.VIOLATION:
+            failed.setdefault(job_id, []).append(code)
+        else:
+            unfinished[job_id] = unfinished.get(job_id, 0) + 1
     states = BackfillJob.objects.filter(pk__in=job_ids).order_by("pk").values_list("pk", "state")
-    return [JobOutcome(pk, state, tuple(failed.get(pk, ()))) for pk, state in states]
+    return [
+        JobOutcome(pk, state, tuple(failed.get(pk, ())), unfinished.get(pk, 0))
+        for pk, state in states
+    ]

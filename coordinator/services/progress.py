@@ -4,8 +4,9 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from django.db.models import Count, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 
+from coordinator.coverage import CoverageRange
 from coordinator.lease_state import (
     ACTIVE_JOB_STATES,
     UNFINISHED_SHARD_STATES,
@@ -16,6 +17,9 @@ from coordinator.models import BackfillJob, BackfillShard
 from coordinator.services.job_rows import no_such_job
 
 POLL_SECONDS = 0.1
+RANGES_TOLD_APART = 100
+
+Ranges = Sequence[CoverageRange]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +71,34 @@ def progress(job_id: int) -> JobProgress:
     )
 
 
-def have_ended(job_ids: Sequence[int]) -> bool:
+def have_ended(job_ids: Sequence[int], ranges: Ranges = ()) -> bool:
+    """Whether nothing of the jobs is left to do in these ranges; without ranges, the jobs' end.
+
+    So who joined a long job for a few bars waits for those alone, also where the job is paused.
+    """
+    if ranges:
+        return not unfinished_in(job_ids, ranges).exists()
     return not BackfillJob.objects.filter(pk__in=job_ids, state__in=ACTIVE_JOB_STATES).exists()
 
 
-def wait_for(job_ids: Sequence[int], deadline: float) -> bool:
-    """Wait until every job has ended, at most until `deadline` (`time.monotonic()`); whether.
+def unfinished_in(job_ids: Sequence[int], ranges: Ranges) -> QuerySet[BackfillShard]:
+    """The unfinished shards of the jobs that touch the ranges (of very many: their hull)."""
+    if len(ranges) > RANGES_TOLD_APART:
+        ranges = [CoverageRange(min(s for s, _ in ranges), max(e for _, e in ranges))]
+    touching = Q()
+    for start, end in ranges:
+        touching |= Q(range_start__lte=end, range_end__gte=start)
+    return BackfillShard.objects.filter(
+        touching, job__in=job_ids, state__in=UNFINISHED_SHARD_STATES
+    )
+
+
+def wait_for(job_ids: Sequence[int], deadline: float, ranges: Ranges = ()) -> bool:
+    """Wait until `have_ended`, at most until `deadline` (`time.monotonic()`); whether.
 
     A requester whose time is over just leaves: the work goes on.
     """
-    while not have_ended(job_ids):
+    while not have_ended(job_ids, ranges):
         left = deadline - time.monotonic()
         if left <= 0:
             return False

@@ -39,7 +39,7 @@ class BackfillTooLarge(InvalidInput):
 
 @dataclass(frozen=True, slots=True)
 class BackfillRequest:
-    """What a request created and what it joined; it is fulfilled when all of them have ended.
+    """What a request created and what it joined; it is fulfilled when its ranges have ended there.
 
     `waiters` are what it waits with: `waiters.detach` gives them up.
     """
@@ -47,6 +47,7 @@ class BackfillRequest:
     created: tuple[int, ...]
     joined: tuple[int, ...]
     waiters: tuple[int, ...] = ()
+    ranges: tuple[CoverageRange, ...] = ()
 
     @property
     def job_ids(self) -> list[int]:
@@ -181,6 +182,7 @@ def carry_out(
         created=tuple(job.pk for job in created),
         joined=tuple(job.pk for job in outline.joined),
         waiters=waiters,
+        ranges=outline.ranges,
     )
     if created or raised:
         _record(actor, outline.wish.node, request, created, raised, now)

@@ -45,8 +45,8 @@ _places = _Places()
 
 
 def finish_request(request: BackfillRequest, deadline: float) -> bool:
-    """Wait for what was requested and then detach, whatever happened; whether all ended before
-    `deadline` (`time.monotonic()`).
+    """Wait for the ranges that were requested and then detach, whatever happened; whether all ended
+    before `deadline` (`time.monotonic()`).
 
     Raises TooManyWaiting where half of the web threads wait already: the backfill goes on, and the
     other half keeps answering.
@@ -60,7 +60,7 @@ def finish_request(request: BackfillRequest, deadline: float) -> bool:
                 jobs=request.job_ids,
             )
         try:
-            return finish_jobs(request.job_ids, deadline)
+            return finish_jobs(request.job_ids, deadline, request.ranges)
         finally:
             _places.give_back()
     finally:

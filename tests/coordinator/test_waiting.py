@@ -7,11 +7,16 @@ from datetime import timedelta
 import pytest
 from django.db import OperationalError, connection
 
+from coordinator.coverage import CoverageRange
 from coordinator.models import BackfillJob, BackfillShard, BackfillWaiter
-from coordinator.services import local_runs, waiting
+from coordinator.services import local_runs, progress, waiting
 from coordinator.services.claiming import claim_shard
+from coordinator.services.database_clock import database_now
 from coordinator.services.finishing import cancel_job
+from coordinator.services.outcomes import outcomes_of
+from coordinator.services.progress import have_ended
 from coordinator.services.reconciling import reconcile
+from coordinator.services.running import run_shard
 from coordinator.services.waiters import detach
 from coordinator.services.waiting import TooManyWaiting, finish_request
 from tests.coordinator.backfills import NOW, pointers
@@ -88,6 +93,34 @@ def test_a_read_waits_for_what_it_asked_and_then_detaches(committed_house, handl
     assert not BackfillWaiter.objects.exists()
 
 
+def test_a_read_waits_for_its_own_ranges_of_a_long_job(committed_house, handler):
+    """Also where the job is paused: what the read does not need stays undone."""
+    (long,) = committed_house.request((0, 990)).created
+    BackfillJob.objects.update(state="paused")
+    reader = committed_house.request((60, 70), (500, 500), wanted_now=True)
+    while (claim := claim_shard(holder="w", now=database_now())) is not None:
+        run_shard(claim=claim)
+    assert finish_request(reader, soon(0.0)) is True
+    assert sorted(fetched.start for fetched in handler.fetched) == [50, 500]
+    ((_, state, unfinished),) = [
+        (one.job_id, one.state, one.unfinished)
+        for one in outcomes_of([long], within=CoverageRange(60, 70))
+    ]
+    assert (state, unfinished) == ("paused", 0)
+    assert outcomes_of([long])[0].is_running
+
+
+def test_of_very_many_ranges_the_hull_is_waited_for(committed_house, monkeypatch):
+    monkeypatch.setattr(progress, "RANGES_TOLD_APART", 1)
+    request = committed_house.request((0, 0), (500, 500))
+    ranges = [CoverageRange(0, 0), CoverageRange(500, 500)]
+    assert not have_ended(request.job_ids, ranges)
+    BackfillShard.objects.all().update(
+        state="violation", violation="x", done_at=NOW, next_attempt_at=None
+    )
+    assert have_ended(request.job_ids, ranges)
+
+
 def test_a_read_whose_budget_ends_detaches_and_the_work_goes_on(committed_house, handler):
     reader = committed_house.request((0, 90), wanted_now=True)
     assert finish_request(reader, soon(0.0)) is False
@@ -105,7 +138,7 @@ def test_reads_that_wait_never_hold_more_than_half_of_the_web_threads(
     settings.SEAMLESS_WEB_THREADS = 4
     let_go, inside = threading.Event(), threading.Semaphore(0)
 
-    def hold(job_ids, deadline):
+    def hold(job_ids, deadline, ranges):
         inside.release()
         return let_go.wait(60)
 
