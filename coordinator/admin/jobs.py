@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import OuterRef, QuerySet, Subquery, Sum
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
@@ -18,9 +18,7 @@ from unfold.paginator import InfinitePaginator
 from coordinator.admin.forms import OptionalReasonForm, PriorityForm, ReprocessForm
 from coordinator.lease_state import ACTIVE_JOB_STATES, JobState, ShardState
 from coordinator.live_page import STATE_COLOURS, bar_time, live_page
-from coordinator.models import (
-    BackfillJob,
-)
+from coordinator.models import BackfillJob, BackfillShard
 from coordinator.services import steering
 from coordinator.services.certifying import report_of
 from coordinator.services.database_clock import database_now
@@ -47,8 +45,10 @@ class BackfillJobAdmin(DecisionAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[BackfillJob]:
         found: QuerySet[BackfillJob] = super().get_queryset(request)
-        done = Sum("shards__expected_bars", filter=Q(shards__state=ShardState.DONE))
-        return found.annotate(committed_bars=done)
+        # A subquery: only the jobs of the page are summed up, however many shards there are.
+        done = BackfillShard.objects.filter(job=OuterRef("pk"), state=ShardState.DONE)
+        bars = done.order_by().values("job").annotate(bars=Sum("expected_bars")).values("bars")
+        return found.annotate(committed_bars=Subquery(bars))
 
     def get_urls(self) -> list[URLPattern]:
         live = self.admin_site.admin_view(self.live)

@@ -51,6 +51,8 @@ def finish_request(request: BackfillRequest, deadline: float) -> bool:
     Raises TooManyWaiting where half of the web threads wait already: the backfill goes on, and the
     other half keeps answering.
     """
+    if not request.job_ids:
+        return True
     try:
         if not _places.take():
             raise TooManyWaiting(

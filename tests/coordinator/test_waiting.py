@@ -167,6 +167,15 @@ def test_reads_that_wait_never_hold_more_than_half_of_the_web_threads(
     assert finish_request(third, soon()) is True
 
 
+def test_who_waits_for_nothing_needs_no_place(house, settings):
+    settings.SEAMLESS_WEB_THREADS = 2
+    assert waiting._places.take()
+    try:
+        assert finish_request(house.request(wanted_now=True), soon(0.0)) is True
+    finally:
+        waiting._places.give_back()
+
+
 def test_a_database_that_goes_away_while_a_read_detaches_fails_nobody(committed_house, monkeypatch):
     def away(**_):
         raise OperationalError("server closed the connection")
