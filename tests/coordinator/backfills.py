@@ -64,6 +64,7 @@ def _approved(line: Subject, number: int, document: dict[str, Any]) -> SchemaVer
         fingerprint=fingerprint(document),
         defaults={"canonical": canonicalize(document).decode()},
     )
+    Membership.objects.get_or_create(team=line.owner_team, user=reviewer, role=Role.REVIEWER)
     proposal = Proposal.objects.create(
         subject=line,
         author=owner,
@@ -71,12 +72,17 @@ def _approved(line: Subject, number: int, document: dict[str, Any]) -> SchemaVer
         resolved_fingerprint=content.fingerprint,
         created_at=NOW,
     )
-    Review.objects.create(
-        proposal=proposal, reviewer=reviewer, content=content, decision="approve", created_at=NOW
-    )
-    proposal.state, proposal.decided_at = "approved", NOW
+    proposal.state = "in_review"
     proposal.save()
-    return SchemaVersion.objects.create(
+    Review.objects.create(
+        proposal=proposal,
+        reviewer=reviewer,
+        content=content,
+        team=line.owner_team,
+        decision="approve",
+        created_at=NOW,
+    )
+    version = SchemaVersion.objects.create(
         subject=line,
         number=number,
         content=content,
@@ -84,6 +90,9 @@ def _approved(line: Subject, number: int, document: dict[str, Any]) -> SchemaVer
         proposal=proposal,
         created_at=NOW,
     )
+    proposal.state, proposal.decided_at = "approved", NOW
+    proposal.save()
+    return version
 
 
 def make_node(version: SchemaVersion, node_id: str = "ohlcv:x:BTC/USDT:10s", **fields: Any) -> Node:
