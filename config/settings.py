@@ -221,6 +221,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 5.0,
         "options": {"expires": 5},
     },
+    "prune-reports": {
+        "task": "provider.tasks.prune_conformance_reports",
+        "schedule": 3_600.0,
+        "options": {"expires": 600},
+    },
 }
 SEAMLESS_LEASE_TTL_SECONDS = read_float("SEAMLESS_LEASE_TTL_SECONDS", 30.0)
 SEAMLESS_SHARD_BARS = read_int("SEAMLESS_SHARD_BARS", 900)
@@ -235,7 +240,12 @@ SEAMLESS_CANARY_THREADS = read_int("SEAMLESS_CANARY_THREADS", 2)
 SEAMLESS_CANARY_PLACES = read_int("SEAMLESS_CANARY_PLACES", 64)
 SEAMLESS_CACHE_BYTES = read_int("SEAMLESS_CACHE_BYTES", 64 << 20)
 SEAMLESS_CACHE_SECONDS = read_float("SEAMLESS_CACHE_SECONDS", 60.0)
-SEAMLESS_MAX_WINDOW_BARS = read_int("SEAMLESS_MAX_WINDOW_BARS", 1_000_000)
+SEAMLESS_REPORT_DAYS = read_int("SEAMLESS_REPORT_DAYS", 90)
+SEAMLESS_MAX_WINDOW_BARS = read_int("SEAMLESS_MAX_WINDOW_BARS", 50_000_000)
+# Rows that are checked at once; a longer window is checked in batches and spooled to a file.
+SEAMLESS_BATCH_ROWS = read_int("SEAMLESS_BATCH_ROWS", 1_000_000)
+SEAMLESS_SPOOL_BYTES = read_int("SEAMLESS_SPOOL_BYTES", 4 << 30)
+SEAMLESS_EXPORTS = read_int("SEAMLESS_EXPORTS", 2)
 
 # --- logs --------------------------------------------------------------------------------------
 

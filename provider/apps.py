@@ -7,13 +7,15 @@ class ProviderConfig(AppConfig):
     def ready(self) -> None:
         from coordinator.ports import set_gap_finder, set_shard_handler_factory
         from provider.backfill import NodeShardHandler
+        from provider.examining import discover_series
         from provider.node_settings import check_settings
         from provider.replay_rows import StoredBars
         from provider.stored_gaps import stored_gaps
-        from registry.node_settings import set_node_settings_check
+        from registry.node_settings import set_node_settings_check, set_series_discovery
         from registry.replay import set_stored_rows
 
         set_shard_handler_factory(NodeShardHandler)
         set_gap_finder(stored_gaps)
         set_node_settings_check(check_settings)
         set_stored_rows(StoredBars())
+        set_series_discovery(discover_series)

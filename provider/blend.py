@@ -25,7 +25,7 @@ from provider.parts import (
     join_parts,
     take_rows,
 )
-from provider.timeline import Key, SeriesIndex, Times, outgoing, read_times
+from provider.timeline import Key, SeriesIndex, Times, by_series, outgoing, read_times
 from registry.frame import Frame
 
 
@@ -121,16 +121,59 @@ class Blended:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Read:
+class ReadPiece:
     """A piece with the series and times of its rows."""
 
+    source: str
     table: pa.Table
     series: Int64s
     times: Times
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadPieces:
+    """The pieces of one answer, whose times and keys were read once for all who look at them."""
+
+    index: SeriesIndex
+    read: Sequence[ReadPiece]
+
+    @property
+    def rows(self) -> int:
+        return sum(piece.table.num_rows for piece in self.read)
+
+    def between(self, first: int | None, before: int | None) -> "ReadPieces":
+        """The rows of `first <= time < before` (None: no bound), in epoch seconds.
+
+        Rows without a readable time belong to what has no first bound.
+        """
+        return replace(self, read=[_between(piece, first, before) for piece in self.read])
+
+
+def _between(piece: ReadPiece, first: int | None, before: int | None) -> ReadPiece:
+    seconds = piece.times.seconds
+    inside = np.ones(len(seconds), np.bool_)
+    if first is not None:
+        inside &= piece.times.readable & (seconds >= first)
+    if before is not None:
+        inside &= ~piece.times.readable | (seconds < before)
+    if inside.all():
+        return piece
+    rows = np.flatnonzero(inside)
+    return replace(
+        piece,
+        table=piece.table.take(rows),
+        series=piece.series[rows],
+        times=piece.times.take(rows),
+    )
+
+
+def read_pieces(pieces: Sequence[Piece], frame: Frame, expected: Sequence[Key] = ()) -> ReadPieces:
+    index = SeriesIndex(frame.key, expected)
+    return ReadPieces(index, [_read(piece, frame, index) for piece in pieces])
+
+
 def blend(
-    pieces: Sequence[Piece],
+    pieces: Sequence[Piece] | ReadPieces,
     frame: Frame,
     *,
     grid: Grid | None = None,
@@ -142,9 +185,10 @@ def blend(
     (dropped: the same piece has the time again), `off_grid`, `invalid_timestamp` (dropped),
     `overlap` (dropped: a later piece has the time), `ts_cast` and `ts_timezone_normalized`
     (converted, losslessly). Rows without a time column (`frame.time` None) stay as they come.
+    Pieces that were read already are read for this frame and these expected keys.
     """
-    index = SeriesIndex(frame.key, expected)
-    read = [_read(piece.table, frame, index) for piece in pieces]
+    given = pieces if isinstance(pieces, ReadPieces) else read_pieces(pieces, frame, expected)
+    index, read = given.index, given.read
     if frame.time is None:
         return Blended(
             frame,
@@ -152,7 +196,7 @@ def blend(
             _in_parts(read, _all_rows(read), frame),
             (),
             {},
-            sources=[piece.source for piece in pieces],
+            sources=[piece.source for piece in read],
         )
     winners, collisions = _winners(read, _ranked(index.keys, len(expected)))
     return Blended(
@@ -161,18 +205,19 @@ def blend(
         parts=_in_parts(read, winners, frame),
         unreadable=_unreadable(read),
         marks=_marks(read, frame, grid) | collisions,
-        untimed=[p.source for p in pieces if frame.time not in p.table.column_names],
-        sources=[piece.source for piece in pieces],
+        untimed=[p.source for p in read if frame.time not in p.table.column_names],
+        sources=[piece.source for piece in read],
     )
 
 
-def _read(table: pa.Table, frame: Frame, index: SeriesIndex) -> _Read:
+def _read(piece: Piece, frame: Frame, index: SeriesIndex) -> ReadPiece:
+    table = piece.table
     series = index.number_rows(table)
     if frame.time is None or frame.time not in table.column_names:
         times = read_times(pa.chunked_array([pa.nulls(table.num_rows)]), None)
     else:
         times = read_times(table.column(frame.time), frame.unit)
-    return _Read(table, series, times)
+    return ReadPiece(piece.source, table, series, times)
 
 
 # --- which rows win -----------------------------------------------------------------------------
@@ -189,7 +234,7 @@ class _Rows:
         return _Rows(self.piece[order], self.row[order])
 
 
-def _all_rows(read: Sequence[_Read]) -> _Rows:
+def _all_rows(read: Sequence[ReadPiece]) -> _Rows:
     sizes = [item.table.num_rows for item in read]
     return _Rows(
         np.repeat(np.arange(len(read)), sizes),
@@ -197,7 +242,7 @@ def _all_rows(read: Sequence[_Read]) -> _Rows:
     )
 
 
-def _winners(read: Sequence[_Read], rank: Int64s) -> tuple[_Rows, dict[str, Marks]]:
+def _winners(read: Sequence[ReadPiece], rank: Int64s) -> tuple[_Rows, dict[str, Marks]]:
     """The rows of the answer in its order, and marks for those they displace."""
     readable = _joined_arrays([item.times.readable for item in read], np.bool_)
     rows = _all_rows(read).take(readable)
@@ -237,7 +282,7 @@ def _ranked(keys: Sequence[Key], n_expected: int) -> Int64s:
 # --- what is marked -----------------------------------------------------------------------------
 
 
-def _marks(read: Sequence[_Read], frame: Frame, grid: Grid | None) -> dict[str, Marks]:
+def _marks(read: Sequence[ReadPiece], frame: Frame, grid: Grid | None) -> dict[str, Marks]:
     found: dict[str, list[Marks]] = {}
     for item in read:
         for flag, rows in _noticed(item, frame, grid).items():
@@ -246,7 +291,7 @@ def _marks(read: Sequence[_Read], frame: Frame, grid: Grid | None) -> dict[str, 
     return {flag: _all_marks(marks) for flag, marks in found.items()}
 
 
-def _noticed(item: _Read, frame: Frame, grid: Grid | None) -> dict[str, Bools]:
+def _noticed(item: ReadPiece, frame: Frame, grid: Grid | None) -> dict[str, Bools]:
     times = item.times
     noticed = {
         "invalid_timestamp": ~times.readable,
@@ -270,16 +315,14 @@ def _is_cast(kind: pa.DataType, frame: Frame) -> bool:
     return not types.is_timestamp(kind) or kind.tz is None
 
 
-def _unsorted(item: _Read) -> Bools:
+def _unsorted(item: ReadPiece) -> Bools:
     """The rows that lie before the row that comes before them in their series."""
     out_of_order = np.zeros(len(item.series), np.bool_)
-    if (np.diff(item.times.seconds) > 0).all():
+    later = np.diff(item.times.seconds)
+    if (later > 0).all() or ((later >= 0).all() and not item.times.nanos.any()):
         return out_of_order
     rows = np.flatnonzero(item.times.readable)
-    by_series = item.series[rows]
-    if len(rows) and by_series.max() < 1 << 16:
-        by_series = by_series.astype(np.uint16)  # sorted in linear time
-    rows = rows[np.argsort(by_series, kind="stable")]
+    rows = rows[by_series(item.series[rows])]
     series, seconds, nanos = item.series[rows], item.times.seconds[rows], item.times.nanos[rows]
     later, finer = np.diff(seconds), np.diff(nanos)
     behind = (np.diff(series) == 0) & ((later < 0) | ((later == 0) & (finer < 0)))
@@ -298,7 +341,7 @@ def _all_marks(marks: Sequence[Marks]) -> Marks:
 # --- parts --------------------------------------------------------------------------------------
 
 
-def _in_parts(read: Sequence[_Read], rows: _Rows, frame: Frame) -> list[Part]:
+def _in_parts(read: Sequence[ReadPiece], rows: _Rows, frame: Frame) -> list[Part]:
     """The rows by the types of their columns, each part in the order of `rows`."""
     groups: dict[object, list[int]] = {}
     for number, item in enumerate(read):
@@ -315,11 +358,13 @@ def _types_of(table: pa.Table, time: str | None) -> frozenset[tuple[str, pa.Data
     )
 
 
-def _part(read: Sequence[_Read], members: Sequence[int], rows: _Rows, frame: Frame) -> Part:
+def _part(read: Sequence[ReadPiece], members: Sequence[int], rows: _Rows, frame: Frame) -> Part:
     base = np.zeros(len(read), np.int64)
     sizes = [read[number].table.num_rows for number in members]
     base[list(members)] = np.cumsum([0, *sizes[:-1]])
-    places = np.flatnonzero(np.isin(rows.piece, members))
+    places = np.arange(len(rows.piece))
+    if len(members) < len(read):
+        places = np.flatnonzero(np.isin(rows.piece, members))
     chosen = base[rows.piece[places]] + rows.row[places]
     times = all_times([read[number].times for number in members]).take(chosen)
     series = np.concatenate([read[number].series for number in members])[chosen]
@@ -346,7 +391,7 @@ def _with_time(table: pa.Table, times: Times, frame: Frame) -> pa.Table:
     return table.set_column(at, frame.time, outgoing(times, frame.unit))
 
 
-def _unreadable(read: Sequence[_Read]) -> list[Part]:
+def _unreadable(read: Sequence[ReadPiece]) -> list[Part]:
     """The rows without a readable time, each piece's by themselves, as they were read."""
     parts = []
     for number, item in enumerate(read):

@@ -28,8 +28,6 @@ from registry.frame import Frame
 
 BLOCK_BARS = 256
 _FORMAT = b"seamless-dataset-1"
-_TEXT_DIGEST = 16
-_TEXT = np.dtype(f"V{_TEXT_DIGEST}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +47,25 @@ def dataset_fingerprint(blended: Blended, grid: Grid, known: KnownBlocks | None 
     """`sha256:…` over the rows of an answer as they were blended, before types were joined."""
     if blended.frame.time is None:
         return _named(_untimed(blended))
-    digest = hashlib.sha256(_FORMAT)
-    for block in _blocks(blended, grid, known or {}):
-        digest.update(f"{block.number}:{block.rows}:{block.checksum}\n".encode())
-    return _named(digest.hexdigest())
+    stream = FingerprintStream(grid)
+    stream.add(blended, known or {})
+    return stream.name()
+
+
+class FingerprintStream:
+    """The fingerprint of rows that come in batches, none of which cuts a block."""
+
+    def __init__(self, grid: Grid) -> None:
+        self._grid = grid
+        self._digest = hashlib.sha256(_FORMAT)
+
+    def add(self, blended: Blended, known: KnownBlocks) -> None:
+        """The rows of the next batch in time."""
+        for block in _blocks(blended, self._grid, known):
+            self._digest.update(f"{block.number}:{block.rows}:{block.checksum}\n".encode())
+
+    def name(self) -> str:
+        return _named(self._digest.hexdigest())
 
 
 def piece_blocks(table: pa.Table, frame: Frame, grid: Grid) -> list[Block]:
@@ -166,11 +179,17 @@ def _hash_rows(rows: _Rows, start: int, end: int) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """The cells of a column as fixed-width values, equal for equal content; nulls are marked."""
+    """The cells of a column as bytes, equal for equal content; nulls are marked and blank.
+
+    Cells of one width lie in `values`. Texts lie in `data` from `offsets[n]` to `offsets[n + 1]`,
+    and `values` are their lengths.
+    """
 
     header: bytes
     values: NDArray[np.generic]
-    nulls: Bools | None
+    nulls: Bools | None = None
+    offsets: Int64s | None = None
+    data: bytes | memoryview = b""
 
     def add_to(self, digest: "hashlib._Hash", start: int, end: int) -> None:
         nulls = None if self.nulls is None else self.nulls[start:end]
@@ -183,6 +202,19 @@ class _Column:
         else:
             digest.update(_sized(self.header))
         digest.update(self.values[start:end].data)
+        if self.offsets is not None:
+            digest.update(self.data[int(self.offsets[start]) : int(self.offsets[end])])
+
+
+@dataclass(frozen=True, slots=True)
+class _Nanos(_Column):
+    """The fractions of the seconds: most blocks have none, and say so in one word."""
+
+    def add_to(self, digest: "hashlib._Hash", start: int, end: int) -> None:
+        if self.values[start:end].any():
+            _Column.add_to(self, digest, start, end)
+        else:
+            digest.update(_sized(self.header + b"\0zero"))
 
 
 def _sized(header: bytes) -> bytes:
@@ -192,41 +224,36 @@ def _sized(header: bytes) -> bytes:
 def _encoded_columns(part: Part, frame: Frame, order: Int64s | None) -> Iterator[_Column]:
     for name in sorted(part.table.column_names):
         if name == frame.time:
-            header = name.encode() + b"\0time"
-            yield _Column(header, _ordered(part.times.seconds, order), None)
-            yield _Column(header, _ordered(part.times.nanos, order), None)
+            seconds, nanos = part.times.seconds, part.times.nanos
+            if order is not None:
+                seconds, nanos = seconds[order], nanos[order]
+            yield _Column(name.encode() + b"\0time", np.ascontiguousarray(seconds))
+            yield _Nanos(name.encode() + b"\0nanos", np.ascontiguousarray(nanos))
             continue
         array = one_array(part.table.column(name))
-        family, values = _encoded(array)
-        nulls = _nulls(array) if array.null_count else None
-        if nulls is not None and order is not None:
-            nulls = nulls[order]
-        yield _Column(name.encode() + b"\0" + family, _ordered(values, order), nulls)
+        yield _encoded(name.encode(), array if order is None else array.take(order))
 
 
-def _ordered(values: NDArray[np.generic], order: Int64s | None) -> NDArray[np.generic]:
-    return np.ascontiguousarray(values if order is None else values[order])
-
-
-def _encoded(array: pa.Array) -> tuple[bytes, NDArray[np.generic]]:
-    kind = array.type
-    if types.is_dictionary(kind):
-        family, values = _encoded(array.dictionary)
-        codes = array.indices.fill_null(0).to_numpy(zero_copy_only=False)
-        taken = values[codes] if len(values) else np.zeros(len(codes), values.dtype)
-        return family, _blanked(taken, array)
-    if types.is_boolean(kind):
-        return b"boolean", array.cast(pa.int8()).fill_null(0).to_numpy(zero_copy_only=False)
-    if types.is_integer(kind):
-        return _integers(array)
+def _encoded(name: bytes, array: pa.Array) -> _Column:
+    if types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    kind, nulls = array.type, None
+    if array.null_count:
+        nulls = array.is_null().to_numpy(zero_copy_only=False)
     if types.is_floating(kind):
-        return b"real", _reals(array)
+        return _Column(name + b"\0real", _reals(array), nulls)
+    if types.is_integer(kind):
+        family, values = _integers(array)
+        return _Column(name + b"\0" + family, values, nulls)
+    if types.is_boolean(kind):
+        values = array.cast(pa.int8()).fill_null(0).to_numpy(zero_copy_only=False)
+        return _Column(name + b"\0boolean", values, nulls)
     if types.is_timestamp(kind):
         times = read_times(pa.chunked_array([array]), None)
         both = np.empty(len(array), np.dtype("i8,i8"))
         both["f0"], both["f1"] = times.seconds, times.nanos
-        return b"instant", both
-    return _texts(array)
+        return _Column(name + b"\0instant", both, nulls)
+    return _texts(name, array, nulls)
 
 
 def _integers(array: pa.Array) -> tuple[bytes, NDArray[np.generic]]:
@@ -243,40 +270,23 @@ def _reals(array: pa.Array) -> NDArray[np.generic]:
     return np.where(nan, np.nan, values) if nan.any() else values  # one NaN of the many
 
 
-def _texts(array: pa.Array) -> tuple[bytes, NDArray[np.generic]]:
-    """Everything else by its text: a digest of each distinct one."""
-    encoded = array if types.is_null(array.type) else _dictionary(array)
-    if types.is_null(array.type):
-        return b"null", np.zeros(len(array), np.int8)
+def _texts(name: bytes, array: pa.Array, nulls: Bools | None) -> _Column:
+    """Texts as they are, and everything else by its JSON text."""
     family = b"text" if _is_text(array.type) else str(array.type).encode()
-    cells = write_cells(encoded.dictionary)
-    texts = [cell if isinstance(cell, str) else json_text(cell) for cell in cells]
-    digests = [hashlib.blake2b(text.encode(), digest_size=_TEXT_DIGEST).digest() for text in texts]
-    values = np.frombuffer(b"".join(digests) or bytes(_TEXT_DIGEST), _TEXT)
-    codes = encoded.indices.fill_null(0).to_numpy(zero_copy_only=False)
-    return family, _blanked(values[codes], array)
-
-
-def _dictionary(array: pa.Array) -> pa.DictionaryArray:
-    try:
-        return array.dictionary_encode()
-    except pa.ArrowNotImplementedError:  # lists and structs have no dictionary
-        texts = [json_text(cell) for cell in write_cells(array)]
-        return pa.array(texts, pa.string(), mask=_nulls(array)).dictionary_encode()
+    if not _is_text(array.type):
+        texts = [cell if isinstance(cell, str) else json_text(cell) for cell in write_cells(array)]
+        array = pa.array(texts, pa.large_string(), mask=nulls)
+    cells = array.cast(pa.large_string())
+    if nulls is not None:
+        cells = cells.fill_null("")
+    _, offsets_buffer, data = cells.buffers()
+    offsets = np.frombuffer(offsets_buffer, np.int64)[cells.offset : cells.offset + len(cells) + 1]
+    if len(offsets) == 0:
+        offsets = np.zeros(1, np.int64)
+    lengths = np.diff(offsets).astype(np.int32)
+    held = b"" if data is None else memoryview(data)
+    return _Column(name + b"\0" + family, lengths, nulls, offsets, held)
 
 
 def _is_text(kind: pa.DataType) -> bool:
     return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
-
-
-def _nulls(array: pa.Array) -> Bools:
-    nulls: Bools = array.is_null().to_numpy(zero_copy_only=False)
-    return nulls
-
-
-def _blanked(values: NDArray[np.generic], array: pa.Array) -> NDArray[np.generic]:
-    """Nulls as zero bytes, whatever stood in their place."""
-    if array.null_count:
-        values = np.array(values)
-        values[_nulls(array)] = np.zeros((), values.dtype)
-    return values

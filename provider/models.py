@@ -5,9 +5,9 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
 from coordinator.coverage import Window
-from coordinator.models import BackfillShard
+from coordinator.models import BackfillJob, BackfillShard
 from registry.models import Node, SchemaVersion
-from registry.triggers import AppendOnly, protect
+from registry.triggers import AppendOnly, Refuse, protect
 
 
 class SegmentQuery(models.QuerySet["Segment"]):
@@ -58,8 +58,35 @@ class Segment(models.Model):
         return f"{self.file} of {self.node}"
 
 
+class RepairRequest(models.Model):
+    """A hole that a report showed, and the backfill job that was given it: once per `identity`,
+    which names series, range and cause.
+    """
+
+    node = models.ForeignKey(Node, models.PROTECT, related_name="repairs")
+    identity = models.CharField(max_length=71)
+    series = models.JSONField(default=dict)
+    range_start = models.BigIntegerField()
+    range_end = models.BigIntegerField()
+    cause = models.CharField(max_length=40)
+    job = models.ForeignKey(BackfillJob, models.PROTECT, related_name="repairs")
+    created_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["node", "identity"], name="one_repair_per_hole")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.cause} of {self.node} → job {self.job_id}"
+
+
 class StoredReport(models.Model):
-    """A conformance report worth keeping: it has findings, or differs from the node's last one."""
+    """A conformance report worth keeping: it has findings, or differs from the node's last one.
+
+    It never changes; past its retention it is removed.
+    """
 
     node = models.ForeignKey(Node, models.PROTECT, related_name="reports")
     version = models.ForeignKey(SchemaVersion, models.PROTECT, related_name="reports")
@@ -68,16 +95,63 @@ class StoredReport(models.Model):
     regression = models.JSONField(default=dict)
     request_id = models.CharField(max_length=64, blank=True)
     created_at = models.DateTimeField()
+    repairs = models.ManyToManyField(RepairRequest, related_name="reports")
 
     class Meta:
         ordering = ["-pk"]
         constraints = [
             models.UniqueConstraint(fields=["node", "digest"], name="one_report_per_content")
         ]
-        indexes = [models.Index(fields=["node", "version", "-id"], name="report_newest_of_node")]
+        indexes = [
+            models.Index(fields=["node", "version", "-id"], name="report_newest_of_node"),
+            models.Index(fields=["created_at"], name="report_by_age"),
+        ]
 
     def __str__(self) -> str:
         return f"report {self.pk} of {self.node}"
 
 
-protect(AppendOnly("provider.Segment"), AppendOnly("provider.StoredReport"))
+class PublishedReport(models.Model):
+    """The newest report of a node under one version, and what changed since the one before."""
+
+    node = models.ForeignKey(Node, models.PROTECT, related_name="published_reports")
+    version = models.ForeignKey(SchemaVersion, models.PROTECT, related_name="published_reports")
+    report = models.ForeignKey(StoredReport, models.PROTECT, related_name="publications")
+    regression = models.JSONField(default=dict)
+    is_clean = models.BooleanField()
+    published_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["node", "version"], name="one_published_report")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.report} under version {self.version_id}"
+
+
+class QualityRules(models.Model):
+    """Checks of a node's rows together, as documents of `provider.conformance.rules`."""
+
+    node = models.OneToOneField(Node, models.PROTECT, related_name="quality_rules")
+    rules = models.JSONField(default=list)
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "quality rules"
+
+    def __str__(self) -> str:
+        return f"rules of {self.node}"
+
+
+protect(
+    AppendOnly("provider.Segment"),
+    Refuse(
+        "provider.StoredReport",
+        name="never_changed",
+        when="1 = 1",
+        message="a report never changes; it is removed past its retention",
+        on=("update",),
+    ),
+)

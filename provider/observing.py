@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import structlog
 
-from coordinator.coverage import Window
 from provider.conformance import ConformanceReport
 from provider.metrics import (
     CACHE_HITS,
@@ -18,8 +17,8 @@ from provider.metrics import (
     STALENESS,
     WARNINGS,
 )
+from provider.requests import ReadAnswer
 from provider.sla import PhaseObservation, SeamlessSLAExceeded, SLAPolicy
-from provider.verdict import Verdict
 from registry.models import Mode, Node
 
 sla_log = structlog.get_logger("seamless.sla")
@@ -49,10 +48,9 @@ def observe_violation(node: Node, exceeded: SeamlessSLAExceeded, policy: SLAPoli
     )
 
 
-def observe_answer(
-    node: Node, window: Window, verdict: Verdict, fingerprint: str, policy: SLAPolicy
-) -> None:
+def observe_answer(answer: ReadAnswer, policy: SLAPolicy) -> None:
     """How complete and how fresh the answer is, and that it is less than promised if it is."""
+    node, window, verdict = answer.request.node, answer.request.window, answer.verdict
     COVERAGE_RATIO.labels(node.node_id, str(node.interval)).set(verdict.coverage)
     if verdict.staleness_seconds is not None:
         STALENESS.labels(node.node_id, str(node.interval)).set(verdict.staleness_seconds)
@@ -72,7 +70,7 @@ def observe_answer(
         reason=verdict.reason.value,
         coverage_ratio=verdict.coverage,
         staleness_ms=facts["staleness_ms"],
-        dataset_fingerprint=fingerprint,
+        dataset_fingerprint=answer.fingerprint,
         **(facts["sla_violation"] or {}),
     )
 

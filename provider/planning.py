@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from coordinator.coverage import CoverageRange, Int64s, merge_coverage
-from coordinator.grid import Grid, missing_expected
-from provider.blend import Piece
+from coordinator.grid import Grid, among, runs_of
+from provider.blend import Piece, ReadPieces, read_pieces
 from provider.conformance import ExpectedSeries
-from provider.timeline import Key, SeriesIndex, read_times
+from provider.timeline import Key, ascending, by_series
 from registry.frame import Frame
 
 
@@ -51,42 +52,40 @@ class Coverage:
 
 
 def measure_coverage(
-    pieces: Sequence[Piece], frame: Frame, expected: Sequence[ExpectedSeries], grid: Grid
+    pieces: Sequence[Piece] | ReadPieces,
+    frame: Frame,
+    expected: Sequence[ExpectedSeries],
+    grid: Grid,
 ) -> Coverage:
     """What the pieces cover of the expected bars; rows off the grid cover nothing."""
-    index = SeriesIndex(frame.key, [one.key for one in expected])
-    observed = _observed(pieces, frame, index, grid)
-    nothing = np.empty(0, np.int64)
-    series = tuple(
-        _one_series(one, observed.get(number, nothing)) for number, one in enumerate(expected)
-    )
+    keys = [one.key for one in expected]
+    given = pieces if isinstance(pieces, ReadPieces) else read_pieces(pieces, frame, keys)
+    observed = _observed(given, len(expected), grid)
+    series = tuple(_one_series(one, times) for one, times in zip(expected, observed, strict=True))
     return Coverage(series=series, interval=grid.interval)
 
 
 def _one_series(expected: ExpectedSeries, observed: Int64s) -> SeriesCoverage:
-    covered = int(np.isin(expected.bars, observed).sum())
+    covered = among(expected.bars, observed)
     return SeriesCoverage(
         key=expected.key,
         expected_bars=len(expected.bars),
-        missing_bars=len(expected.bars) - covered,
-        missing=tuple(missing_expected(expected.bars, observed)),
+        missing_bars=len(expected.bars) - int(covered.sum()),
+        missing=tuple(runs_of(expected.bars, ~covered)),
     )
 
 
-def _observed(
-    pieces: Sequence[Piece], frame: Frame, index: SeriesIndex, grid: Grid
-) -> dict[int, Int64s]:
-    """The bar times of each series over all pieces, by its number in the index."""
+def _observed(given: ReadPieces, n_expected: int, grid: Grid) -> list[Int64s]:
+    """The bar times of each expected series over all pieces, ascending."""
     numbers, times = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-    for piece in pieces:
-        if frame.time not in piece.table.column_names:
-            continue
-        read = read_times(piece.table.column(frame.time), frame.unit)
-        on_grid = read.readable & (read.nanos == 0) & grid.holds(read.seconds)
-        numbers.append(index.number_rows(piece.table)[on_grid])
-        times.append(read.seconds[on_grid])
+    for piece in given.read:
+        read = piece.times
+        bars = read.readable & (read.nanos == 0) & grid.holds(read.seconds)
+        whole = bars.all()
+        numbers.append(piece.series if whole else piece.series[bars])
+        times.append(read.seconds if whole else read.seconds[bars])
     all_numbers, all_times = np.concatenate(numbers), np.concatenate(times)
-    order = np.argsort(all_numbers, kind="stable")
-    distinct, starts = np.unique(all_numbers[order], return_index=True)
-    runs = np.split(all_times[order], starts[1:])
-    return dict(zip(distinct.tolist(), runs, strict=True)) if len(distinct) else {}
+    order = by_series(all_numbers)
+    all_numbers, all_times = all_numbers[order], all_times[order]
+    bounds = np.searchsorted(all_numbers, np.arange(n_expected + 1))
+    return [ascending(all_times[first:past]) for first, past in pairwise(bounds)]

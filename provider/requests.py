@@ -14,6 +14,7 @@ from coordinator.services.outcomes import JobOutcome
 from provider.blend import Blended, Marks
 from provider.conformance import ConformanceReport
 from provider.verdict import Verdict
+from provider.window_cache import Fingerprint
 from registry.actors import Actor
 from registry.errors import NotFound, SeamlessError
 from registry.models import Node
@@ -64,6 +65,7 @@ class ReadRequest:
 
     `partial_ok`: quality findings and missing bars are reported instead of raised.
     `stabilization_bars`: how many of the newest bars before now are left out as still moving.
+    `reads_until`: a later second up to which rows are read, where the window is one of several.
     """
 
     resolution: Resolution
@@ -73,10 +75,17 @@ class ReadRequest:
     partial_ok: bool = False
     strategy: Strategy = Strategy.SEAMLESS
     stabilization_bars: int = 0
+    reads_until: int | None = None
 
     @property
     def node(self) -> Node:
         return self.resolution.node
+
+    @property
+    def span(self) -> Window:
+        """What is read of storage."""
+        end = self.window.end if self.reads_until is None else self.reads_until
+        return Window(self.window.start, end, self.window.interval)
 
     @property
     def judge(self) -> BoundVersion:
@@ -89,23 +98,34 @@ class ReadAnswer:
     """What was checked and may be sent, and everything that is to be said about it.
 
     `fingerprint` names all rows that were checked, whatever is selected from them; `marks` are the
-    rows and bars that were flagged; `data_version` is what the store said before it was read.
+    rows and bars that were flagged; `state` is what decides an answer that no clock changes, None
+    where there is more to it.
     """
 
     request: ReadRequest
     rows: Blended
     report: ConformanceReport
     verdict: Verdict
-    fingerprint: str
+    named: Fingerprint
     marks: Mapping[str, Marks]
     jobs: tuple[JobOutcome, ...] = ()
-    data_version: str | None = None
+    state: tuple[object, ...] | None = None
     from_cache: bool = False
 
     @property
     def coverage(self) -> float:
         """The share of expected bars that every series has; 1.0 where none are expected."""
         return self.verdict.coverage
+
+    @property
+    def fingerprint(self) -> str:
+        """`sha256:…`: the same for the same rows, however they were stored and read."""
+        return str(self.named)
+
+    @property
+    def is_complete(self) -> bool:
+        """There are rows, no bar is missing, and nothing was found but notes."""
+        return self.rows.rows > 0 and self.coverage == 1.0 and self.report.is_clean
 
     @property
     def job_ids(self) -> tuple[int, ...]:

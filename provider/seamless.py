@@ -5,10 +5,9 @@ requests but checked windows, which never change.
 """
 
 import json
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +17,7 @@ from django.db import close_old_connections, connections
 
 from coordinator.coverage import CoverageRange, Window
 from coordinator.services.outcomes import outcomes_of
+from provider.blend import ReadPieces, read_pieces
 from provider.conformance import (
     ConformancePipelineError,
     ConformanceReport,
@@ -54,7 +54,7 @@ from provider.stages import (
     refuse_quarantined,
     repair,
 )
-from provider.window_cache import CheckedWindow, Key, WindowCache
+from provider.window_cache import CheckedWindow, Fingerprint, Key, WindowCache
 from registry.actors import Actor
 from registry.models import Consumer
 from registry.services.resolution import readable_node, resolve
@@ -140,7 +140,7 @@ class SeamlessDataProvider:
         except SeamlessSLAExceeded as exceeded:
             observe_violation(node, exceeded, clock.policy)
             raise
-        observe_answer(node, request.window, answer.verdict, answer.fingerprint, clock.policy)
+        observe_answer(answer, clock.policy)
         return answer
 
     def missing_ranges(
@@ -219,7 +219,7 @@ def measure(request: ReadRequest, clock: SLAClock | None = None) -> Coverage:
 
 def _answer(request: ReadRequest, clock: SLAClock) -> ReadAnswer:
     planned = plan(request, clock)
-    key = _key(request, planned)
+    key = window_key(request, planned)
     kept = _windows().get(key) if key is not None else None
     job_ids: tuple[int, ...] = ()
     if key is not None:
@@ -233,17 +233,17 @@ def _answer(request: ReadRequest, clock: SLAClock) -> ReadAnswer:
     jobs = tuple(outcomes_of(job_ids, within=_range_of(request)))
     verdict = reach_verdict(request, planned, checked.report, clock.violation, clock.policy)
     report = final_report(checked.report, verdict, jobs, clock.policy)
-    _last_report.set(report)
+    remember_report(report)
     pipeline_for(request, planned, clock.policy).judge(report)
     return ReadAnswer(
         request=request,
         rows=checked.rows,
         report=report,
         verdict=verdict,
-        fingerprint=checked.fingerprint,
+        named=checked.fingerprint,
         marks=checked.marks,
         jobs=jobs,
-        data_version=planned.data_version,
+        state=_state(request, planned),
         from_cache=kept is not None,
     )
 
@@ -255,7 +255,29 @@ def _range_of(request: ReadRequest) -> CoverageRange:
 def _make(
     request: ReadRequest, planned: Plan, clock: SLAClock
 ) -> tuple[CheckedWindow, Plan, tuple[int, ...]]:
-    """Storage, backfill, live tail, and what the pipeline says of them together."""
+    gathered = gather(request, planned, clock)
+    if not gathered.pieces.rows:
+        jobs = outcomes_of(gathered.job_ids, within=_range_of(request))
+        refuse_nothing(request, jobs, clock.violation, expects_bars=planned.expects_bars)
+    try:
+        checked = _examine(request, gathered.planned, gathered.pieces, clock.policy)
+    except ConformancePipelineError as error:
+        remember_report(error.report)
+        raise
+    return checked, gathered.planned, gathered.job_ids
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """All rows of a window that could be had, the plan they answer, the jobs that were asked."""
+
+    planned: Plan
+    pieces: ReadPieces
+    job_ids: tuple[int, ...]
+
+
+def gather(request: ReadRequest, planned: Plan, clock: SLAClock) -> Gathered:
+    """Storage, backfill and live tail, in the order of their precedence."""
     stored = read_storage(request, planned, clock)
     repaired = repair(request, stored.coverage, clock)
     if repaired.job_ids and repaired.waited:
@@ -263,33 +285,34 @@ def _make(
         stored = read_storage(request, planned, clock)
     tail = read_tail(request, planned, stored.coverage, clock)
     refuse_quarantined(request, stored.coverage)
-    pieces = [*tail, *stored.pieces]
-    outcomes = outcomes_of(repaired.job_ids, within=_range_of(request))
-    refuse_nothing(request, planned, pieces, outcomes, clock.violation)
-    try:
-        checked = _examine(request, planned, pieces, clock.policy)
-    except ConformancePipelineError as error:
-        _last_report.set(error.report)
-        raise
-    return checked, planned, repaired.job_ids
+    pieces = stored.read
+    if pieces is None or tail:
+        keys = [series.key for series in planned.expected]
+        pieces = read_pieces([*tail, *stored.pieces], planned.frame, keys)
+    return Gathered(planned, pieces, repaired.job_ids)
+
+
+def remember_report(report: ConformanceReport) -> None:
+    """For `last_conformance_report` of this context."""
+    _last_report.set(report)
 
 
 def _examine(
-    request: ReadRequest, planned: Plan, pieces: Sequence[Any], policy: SLAPolicy
+    request: ReadRequest, planned: Plan, pieces: ReadPieces, policy: SLAPolicy
 ) -> CheckedWindow:
     examined = pipeline_for(request, planned, policy).examine(pieces)
+    blended, grid = examined.blended, grid_of(request.node)
+    known = known_blocks(request) if planned.segments else {}
     with refusing_crashes(), span("seamless.conformance.report"):
         return CheckedWindow(
-            rows=examined.blended.joined(),
+            rows=blended.joined(),
             report=examined.report,
             marks=examined.marks,
-            fingerprint=dataset_fingerprint(
-                examined.blended, grid_of(request.node), _known_blocks(request)
-            ),
+            fingerprint=Fingerprint(lambda: dataset_fingerprint(blended, grid, known)),
         )
 
 
-def _known_blocks(request: ReadRequest) -> KnownBlocks:
+def known_blocks(request: ReadRequest) -> KnownBlocks:
     segments = Segment.objects.touching(request.node, request.window)
     return blocks_by_source(segments.values_list("file", "blocks"))
 
@@ -325,7 +348,7 @@ def _without_moving_bars(request: ReadRequest) -> ReadRequest:
 # --- windows that are kept ----------------------------------------------------------------------
 
 
-def _key(request: ReadRequest, planned: Plan) -> Key | None:
+def window_key(request: ReadRequest, planned: Plan) -> Key | None:
     """Everything that decides what a check finds; None where a window must not be kept."""
     if planned.data_version is None or planned.tail is not None:
         return None
@@ -335,7 +358,7 @@ def _key(request: ReadRequest, planned: Plan) -> Key | None:
         node.interval,
         node.anchor,
         node.calendar,
-        json.dumps([node.series, node.store], sort_keys=True),
+        json.dumps([node.series, node.store, planned.rules], sort_keys=True),
         request.window,
         planned.newest_expected,
         judge.version_id,
@@ -343,6 +366,17 @@ def _key(request: ReadRequest, planned: Plan) -> Key | None:
         request.resolution.strict is not None,
         planned.data_version,
     )
+
+
+def state_of(request: ReadRequest) -> Key | None:
+    """What decides the answer to a request, found without reading a row."""
+    return _state(request, plan(request, clock_for(request)))
+
+
+def _state(request: ReadRequest, planned: Plan) -> Key | None:
+    """None also where the answer grows late by itself."""
+    late_counts = request.node.sla is not None and planned.reaches_present
+    return None if late_counts else window_key(request, planned)
 
 
 def _windows() -> WindowCache:

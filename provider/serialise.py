@@ -43,11 +43,15 @@ class UnknownFormat(SeamlessError):
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One way to write an answer. `write` raises `provider.parts.MixedTypes` where it must."""
+    """One way to write an answer. `write` raises `provider.parts.MixedTypes` where it must.
+
+    `compressible`: a content coding makes it smaller.
+    """
 
     name: str
     content_type: str
     write: Callable[[Blended, Metadata], bytes]
+    compressible: bool = True
 
 
 def serialise(blended: Blended, format_name: str, metadata: Metadata | None = None) -> bytes:
@@ -65,13 +69,24 @@ def _json(blended: Blended, metadata: Metadata) -> bytes:
     return b"[" + ",".join(_in_order(blended, _json_rows)).encode() + b"]"
 
 
+def _columns(blended: Blended, metadata: Metadata) -> bytes:
+    """An object of arrays; a column that some rows do not have is null there."""
+    names = _column_names(blended)
+
+    def cells(name: str) -> str:
+        written = _in_order(blended, lambda part, frame: _cells_or_null(part, name, frame))
+        return f"{json_text(name)}:[{','.join(written)}]"
+
+    return ("{" + ",".join(map(cells, names)) + "}").encode()
+
+
 def _ndjson(blended: Blended, metadata: Metadata) -> bytes:
     return "".join(f"{row}\n" for row in _in_order(blended, _json_rows)).encode()
 
 
 def _csv(blended: Blended, metadata: Metadata) -> bytes:
     """RFC 4180 with a header; nulls and absent columns are empty, lists and objects JSON text."""
-    names = list(dict.fromkeys(n for part in blended.parts for n in part.table.column_names))
+    names = _column_names(blended)
 
     def rows(part: Part, frame: Frame) -> list[str]:
         columns = [_csv_cells(part, name, frame) for name in names]
@@ -99,10 +114,11 @@ FORMATS: Mapping[str, Format] = {
     item.name: item
     for item in (
         Format("json", "application/json", _json),
+        Format("columns", "application/json", _columns),
         Format("ndjson", "application/x-ndjson", _ndjson),
         Format("csv", "text/csv; header=present", _csv),
         Format("arrow", "application/vnd.apache.arrow.stream", _arrow),
-        Format("parquet", "application/vnd.apache.parquet", _parquet),
+        Format("parquet", "application/vnd.apache.parquet", _parquet, compressible=False),
     )
 }
 
@@ -118,6 +134,10 @@ def _in_order(blended: Blended, write: Callable[[Part, Frame], Sequence[str]]) -
         return written
     order = np.argsort(np.concatenate([part.places for part in blended.parts]), kind="stable")
     return [written[position] for position in order.tolist()]
+
+
+def _column_names(blended: Blended) -> list[str]:
+    return list(dict.fromkeys(n for part in blended.parts for n in part.table.column_names))
 
 
 def _unit(frame: Frame) -> Unit | None:
@@ -136,6 +156,13 @@ def _json_rows(part: Part, frame: Frame) -> list[str]:
     escaped = [json_text(name).replace("{", "{{").replace("}", "}}") for name in names]
     row = "{{" + ",".join(f"{name}:{{}}" for name in escaped) + "}}"
     return [row.format(*cells) for cells in zip(*columns, strict=True)]
+
+
+def _cells_or_null(part: Part, name: str, frame: Frame) -> list[str]:
+    if name not in part.table.column_names:
+        return ["null"] * part.table.num_rows
+    refuse_unwritable(part.table.select([name]).schema)
+    return _json_cells(part, name, frame)
 
 
 def _json_cells(part: Part, name: str, frame: Frame) -> list[str]:

@@ -5,10 +5,11 @@ plan (which bars are expected) → storage (what is there) → backfill (what wa
 verdict (what the SLA policy says) → judge (strict refuses). `provider.seamless` runs them.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from time import monotonic
+from typing import Any
 
 from django.conf import settings
 
@@ -18,7 +19,7 @@ from coordinator.services.refusals import refused_ranges
 from coordinator.services.requesting import BackfillRequest, request_backfill
 from coordinator.services.settled import settled_since
 from coordinator.services.waiting import finish_request
-from provider.blend import Piece
+from provider.blend import Piece, ReadPieces, read_pieces
 from provider.conformance import (
     ConformancePipeline,
     ConformanceReport,
@@ -37,6 +38,7 @@ from provider.node_view import (
     reaches_present,
 )
 from provider.planning import Coverage, measure_coverage
+from provider.quality_rules import documents_of, rules_of
 from provider.requests import BackfillStarted, NoData, ReadRequest, Strategy
 from provider.sla import (
     OnViolation,
@@ -78,7 +80,12 @@ class Plan:
     newest_expected: int
     tail: LiveTail | None
     segments: Sequence[str]
+    rules: Sequence[Mapping[str, Any]]
     data_version: str | None
+
+    @property
+    def expects_bars(self) -> bool:
+        return any(len(series.bars) for series in self.expected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +93,7 @@ class Stored:
     """What storage holds of the window; `violation`: its budget ended before that was known."""
 
     pieces: Sequence[Piece]
+    read: ReadPieces | None
     coverage: Coverage | None
     violation: SeamlessSLAExceeded | None = None
 
@@ -100,7 +108,7 @@ class Repair:
 
 def plan(request: ReadRequest, clock: SLAClock) -> Plan:
     node, window = request.node, request.window
-    frame, segments = frame_of(request.judge.document), committed_segments(node, window)
+    frame, segments = frame_of(request.judge.document), committed_segments(node, request.span)
     present = reaches_present(node, window, request.now)
     asks_live = present and request.strategy is Strategy.SEAMLESS
     return Plan(
@@ -110,6 +118,7 @@ def plan(request: ReadRequest, clock: SLAClock) -> Plan:
         newest_expected=min(window.end, newest_ended_bar(node, request.now)),
         tail=live_tail(node, frame) if asks_live else None,
         segments=segments,
+        rules=documents_of(node),
         data_version=_data_version(request, frame, segments, clock),
     )
 
@@ -138,7 +147,7 @@ def read_storage(
     columns: Collection[str] | None = None,
 ) -> Stored:
     """The rows of the window, and what each series lacks of its expected bars."""
-    window, frame = request.window, planned.frame
+    span, frame = request.span, planned.frame
     store = open_store(request.node, frame)
     left = clock.deadline(SLAPhase.STORAGE_WAIT).remaining()
     until = None if left is None else left + _LATER_THAN_THE_BUDGET
@@ -146,14 +155,15 @@ def read_storage(
         pieces = clock.run_within(
             SLAPhase.STORAGE_WAIT,
             lambda: store.read(
-                window.start, window.end, planned.segments, columns=columns, seconds=until
+                span.start, span.end, planned.segments, columns=columns, seconds=until
             ),
             _storage_pool,
         )
     except SeamlessSLAExceeded as exceeded:
-        return Stored((), None, _tolerated(exceeded, clock.policy))
-    coverage = measure_coverage(pieces, frame, planned.expected, grid_of(request.node))
-    return Stored(pieces, coverage)
+        return Stored((), None, None, _tolerated(exceeded, clock.policy))
+    read = read_pieces(pieces, frame, [series.key for series in planned.expected])
+    coverage = measure_coverage(read, frame, planned.expected, grid_of(request.node))
+    return Stored(pieces, read, coverage)
 
 
 def repair(request: ReadRequest, coverage: Coverage | None, clock: SLAClock) -> Repair:
@@ -266,20 +276,18 @@ def refuse_quarantined(request: ReadRequest, coverage: Coverage | None) -> None:
 
 def refuse_nothing(
     request: ReadRequest,
-    planned: Plan,
-    pieces: Sequence[Piece],
     jobs: Sequence[JobOutcome],
     violation: SeamlessSLAExceeded | None,
+    *,
+    expects_bars: bool,
 ) -> None:
     """No empty answer where bars are expected: what kept them away is raised instead."""
-    if any(piece.table.num_rows for piece in pieces):
-        return
     running = tuple(job.job_id for job in jobs if job.is_running)
     if running:
         raise BackfillStarted(request.node.node_id, running)
     if violation is not None:
         raise violation
-    if not any(len(series.bars) for series in planned.expected):
+    if not expects_bars:
         return
     window = request.window
     if request.strategy is Strategy.FAIL_FAST:
@@ -305,6 +313,7 @@ def pipeline_for(request: ReadRequest, planned: Plan, policy: SLAPolicy) -> Conf
         # Who asks for a partial fill has accepted that bars are missing.
         policy=replace(policy, on_violation=OnViolation.PARTIAL_FILL) if lenient else policy,
         partial_ok=request.partial_ok,
+        rules=rules_of(planned.rules),
     )
 
 

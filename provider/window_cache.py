@@ -12,9 +12,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from provider.blend import Blended, Marks
-from provider.conformance import ConformanceReport, FindingClass
+from provider.conformance import ConformanceReport
 
 Key = tuple[object, ...]
+
+
+class Fingerprint:
+    """The name of some rows, made when somebody asks and then kept."""
+
+    def __init__(self, make: Callable[[], str]) -> None:
+        self._make: Callable[[], str] | None = make
+        self._name = ""
+        self._lock = threading.Lock()
+
+    def __str__(self) -> str:
+        with self._lock:
+            if self._make is not None:
+                self._name, self._make = self._make(), None
+        return self._name
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,13 +39,12 @@ class CheckedWindow:
     rows: Blended
     report: ConformanceReport
     marks: Mapping[str, Marks]
-    fingerprint: str
+    fingerprint: Fingerprint
 
     @property
     def is_complete(self) -> bool:
         """No bar is missing, nothing is wrong, and there is something."""
-        noted = all(found.finding_class is FindingClass.NOTE for found in self.report.findings)
-        return self.rows.rows > 0 and self.report.coverage == 1.0 and noted
+        return self.rows.rows > 0 and self.report.coverage == 1.0 and self.report.is_clean
 
     @property
     def nbytes(self) -> int:

@@ -1,13 +1,25 @@
 """One governed read from its parameters to what is sent, and what happens behind the answer."""
 
-import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from time import monotonic
+from typing import IO, Any, Protocol
 from urllib.parse import quote
 
 from django.db import transaction
 from django.utils import timezone
 
+from coordinator.services.outcomes import JobOutcome
+from provider.api.encoding import encode
+from provider.api.selecting import Page, Selection, question_of, release_of, select
+from provider.api.validators import (
+    State,
+    is_held,
+    matches,
+    name_of_answer,
+    passed_states,
+    stays_as_it_is,
+)
 from provider.blend import Blended
 from provider.canary import after_response
 from provider.conformance import (
@@ -17,12 +29,15 @@ from provider.conformance import (
     SchemaRefused,
     check_schema,
 )
+from provider.holes import hand_over
+from provider.models import RepairRequest
 from provider.observing import observe_report, observe_schema_failure
-from provider.reports import is_worth_keeping, report_digest, store_report
+from provider.reports import has_something_to_say, keep_report, report_digest
 from provider.requests import ReadAnswer, ReadRequest
-from provider.seamless import SeamlessDataProvider
+from provider.seamless import SeamlessDataProvider, state_of
 from provider.serialise import Format
-from registry.errors import InvalidInput
+from provider.verdict import Verdict
+from provider.window_cache import Key
 from registry.models import Consumer, Mode
 from registry.services.audit import record
 from registry.services.evidence import SchemaFinding, record_check
@@ -31,76 +46,144 @@ from registry.sunsets import sunset_headers
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
-    """What of the checked rows is sent: it never changes the verdict. None: everything."""
+class Question:
+    """A request for data over HTTP, understood and checked."""
 
-    columns: tuple[str, ...] | None
-    symbols: tuple[str, ...] | None
+    consumer: Consumer
+    request: ReadRequest
+    selection: Selection
+    page: Page
+    representation: Format
+    coding: str = ""
+    if_none_match: str = ""
+
+    @property
+    def release(self) -> str:
+        return release_of(self.request)
+
+    @property
+    def identity(self) -> str:
+        """What a cursor is bound to."""
+        return question_of(self.consumer.pk, self.request, self.selection)
+
+    def under(self, state: Key | None) -> State | None:
+        """All that decides the bytes of the answer; None where time alone may change them."""
+        if state is None:
+            return None
+        form = (self.representation.name, self.coding, self.page.offset, self.page.limit)
+        return (state, self.identity, release_of(self.request), *form)
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A body with the headers that say what it is."""
+    """A body (a file where it is large) with the headers that say what it is; None: what the caller
+    holds is still right.
+    """
 
-    body: bytes
+    body: bytes | IO[bytes] | None
     content_type: str
     headers: dict[str, str]
 
 
-def serve(
-    consumer: Consumer, request: ReadRequest, selection: Selection, representation: Format
-) -> Served:
+def serve(question: Question) -> Served:
     """Read, check, select, write; the canary is checked behind the answer, on the same rows."""
+    if (unchanged := _unchanged(question)) is not None:
+        return unchanged
+    began = monotonic()
+    answer = read_governed(question.consumer, question.request)
+    checked = monotonic()
+    selected = select(answer, question.selection, question.page, question.identity)
+    headers = answer_headers(answer)
+    body = question.representation.write(selected.rows, _metadata(headers))
+    body, coding = encode(body, question.coding)
+    if coding:
+        headers["Content-Encoding"] = coding
+    if selected.next is not None:
+        headers["Seamless-Next-Cursor"] = selected.next.sign()
+    headers["ETag"] = name_of_answer(body, release_of(question.request))
+    state = question.under(answer.state)
+    if state is not None and stays_as_it_is(answer):
+        passed_states.remember(state, headers["ETag"])
+    headers["Server-Timing"] = _timing(read=checked - began, write=monotonic() - checked)
+    behind_the_answer(question.consumer, answer)
+    headers["Seamless-Canary"] = canary_header(question.request)
+    held = matches(question.if_none_match, headers["ETag"])
+    return Served(None if held else body, question.representation.content_type, headers)
+
+
+def read_governed(consumer: Consumer, request: ReadRequest) -> ReadAnswer:
+    """Read as this consumer; a refusal is written down before it goes on up."""
     try:
-        answer = SeamlessDataProvider().read(request)
+        return SeamlessDataProvider().read(request)
     except ConformancePipelineError as refusal:
-        _refused(consumer, request, refusal)
+        refused(consumer, request, refusal)
         raise
-    rows = _selected(answer.rows, selection)
-    headers = _headers(answer)
-    body = representation.write(rows, _metadata(headers))
-    headers["ETag"] = f'"{hashlib.sha256(body).hexdigest()}"'
-    _behind_the_answer(consumer, answer)
-    headers["Seamless-Canary"] = _canary_header(request)
-    return Served(body=body, content_type=representation.content_type, headers=headers)
 
 
-def _selected(rows: Blended, selection: Selection) -> Blended:
-    if selection.symbols is not None:
-        rows = rows.only(_series_of(rows, selection.symbols))
-    if selection.columns is not None:
-        known = {name for part in rows.parts for name in part.table.column_names}
-        if unknown := sorted(set(selection.columns) - known):
-            raise InvalidInput(
-                f"Unknown columns {', '.join(unknown)[:200]}; "
-                f"there are {', '.join(sorted(known))}.",
-                parameter="columns",
-            )
-        rows = rows.select(selection.columns)
-    return rows
+def _unchanged(question: Question) -> Served | None:
+    """Before a row is loaded: what the caller holds passed its check under the present state.
+
+    A canary has to see the rows, so with one they are read first; the answer is the same.
+    """
+    request = question.request
+    if not question.if_none_match or request.resolution.canary is not None:
+        return None
+    state = question.under(state_of(request))
+    etag = None if state is None else passed_states.name_under(state)
+    if etag is None or not is_held(question.if_none_match, etag):
+        return None
+    headers = {"ETag": etag, "Seamless-Canary": canary_header(request), **going_away(request)}
+    return Served(None, question.representation.content_type, headers)
 
 
-def _series_of(rows: Blended, symbols: tuple[str, ...]) -> list[int]:
-    """The series whose (single) key column has one of the values."""
-    if len(rows.frame.key) != 1:
-        raise InvalidInput("This node has no single key column to select by.", parameter="symbols")
-    column = rows.frame.key[0]
-    values = [str(key[column]) for key in rows.keys]
-    if unknown := sorted(set(symbols) - set(values)):
-        raise InvalidInput(f"Unknown symbols {', '.join(unknown)[:200]}.", parameter="symbols")
-    return [number for number, value in enumerate(values) if value in symbols]
+def _timing(**seconds: float) -> str:
+    return ", ".join(f"{name};dur={value * 1000:.1f}" for name, value in seconds.items())
 
 
 # --- what the answer says of itself -------------------------------------------------------------
 
 
-def _headers(answer: ReadAnswer) -> dict[str, str]:
+class Answered(Protocol):
+    """An answer of either kind: held in memory, or handed on batch by batch."""
+
+    @property
+    def request(self) -> ReadRequest: ...
+
+    @property
+    def report(self) -> ConformanceReport: ...
+
+    @property
+    def verdict(self) -> Verdict: ...
+
+    @property
+    def coverage(self) -> float: ...
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    @property
+    def jobs(self) -> tuple[JobOutcome, ...]: ...
+
+
+def answer_headers(answer: Answered) -> dict[str, str]:
     request = answer.request
+    headers = _standing_headers(request) | {
+        "Seamless-Coverage": f"{answer.coverage:.6g}",
+        "Seamless-Report": report_link(request, answer.report),
+        "Seamless-Dataset-Fingerprint": answer.fingerprint,
+    }
+    if answer.verdict.reason is not None:
+        headers["Seamless-Downgraded"] = answer.verdict.reason.value
+    if answer.jobs:
+        headers["Seamless-Backfill"] = ", ".join(f"{j.job_id};state={j.state}" for j in answer.jobs)
+    return headers
+
+
+def _standing_headers(request: ReadRequest) -> dict[str, str]:
+    """What is known before a row is read."""
     headers = {
         "Seamless-Node": quote(request.node.node_id, safe=":/"),
         "Seamless-Window": f"{request.window.start}/{request.window.end}",
-        "Seamless-Coverage": f"{answer.coverage:.6g}",
-        "Seamless-Report": report_link(request, answer.report),
     }
     strict = request.resolution.strict
     if strict is not None:
@@ -125,19 +208,24 @@ def going_away(request: ReadRequest) -> dict[str, str]:
 
 def report_link(request: ReadRequest, report: ConformanceReport) -> str:
     """Where the report can be read; a report without findings says all it has to say here."""
-    if not is_worth_keeping(report):
+    if not has_something_to_say(report):
         return "clean"
     node = quote(request.node.node_id)
     return f"/api/v1/nodes/{node}/reports/{report_digest(request.node, report)}"
 
 
-def _canary_header(request: ReadRequest) -> str:
+def canary_header(request: ReadRequest) -> str:
     canary = request.resolution.canary
     if canary is None:
         return "none"
     if not request.resolution.governed:
         return f"ungoverned; {canary.subject}/{canary.number}"
     return f"{canary.bundle}/{canary.release}"
+
+
+def static_metadata(request: ReadRequest) -> dict[str, str]:
+    """For files whose metadata is written before their rows."""
+    return _metadata(_standing_headers(request))
 
 
 def _metadata(headers: dict[str, str]) -> dict[str, str]:
@@ -147,18 +235,32 @@ def _metadata(headers: dict[str, str]) -> dict[str, str]:
 # --- behind the answer --------------------------------------------------------------------------
 
 
-def _behind_the_answer(consumer: Consumer, answer: ReadAnswer) -> None:
+def behind_the_answer(consumer: Consumer, answer: ReadAnswer) -> None:
     request = answer.request
     _observe(request, answer.report)
     canary = request.resolution.canary
 
     def task() -> None:
-        if is_worth_keeping(answer.report):
-            _store(request, answer.report)
+        _keep(request, answer)
         if canary is not None:
             check_canary(consumer, request, answer.rows, canary)
 
     if not after_response(task) and canary is not None:
+        _record(consumer, request, canary, Mode.CANARY, rows=0, findings=(), unchecked=True)
+
+
+def keep_behind(answer: Answered) -> None:
+    """`behind_the_answer` where the canary saw the rows batch by batch (`mirror`)."""
+    _observe(answer.request, answer.report)
+    after_response(lambda: _keep(answer.request, answer))
+
+
+def mirror(consumer: Consumer, request: ReadRequest, rows: Blended) -> None:
+    """Have the canary judge a batch, if there is one and it finds a place."""
+    canary = request.resolution.canary
+    if canary is not None and not after_response(
+        lambda: check_canary(consumer, request, rows, canary)
+    ):
         _record(consumer, request, canary, Mode.CANARY, rows=0, findings=(), unchecked=True)
 
 
@@ -172,7 +274,7 @@ def check_canary(
     _record(consumer, request, canary, Mode.CANARY, rows=rows.rows, findings=findings)
 
 
-def _refused(consumer: Consumer, request: ReadRequest, refusal: ConformancePipelineError) -> None:
+def refused(consumer: Consumer, request: ReadRequest, refusal: ConformancePipelineError) -> None:
     """A refusal is written before it is answered: report, diagnostics, audit record."""
     report = refusal.report
     refusal.extra = {
@@ -200,13 +302,24 @@ def _refused(consumer: Consumer, request: ReadRequest, refusal: ConformancePipel
         )
 
 
-def _store(request: ReadRequest, report: ConformanceReport) -> None:
-    store_report(
+def _keep(request: ReadRequest, answer: Answered) -> None:
+    """The report, and the jobs that mend its holes; what storage did not say is no hole."""
+    repairs: Sequence[RepairRequest] = ()
+    if answer.verdict.violation is None:
+        repairs = hand_over(request, answer.report, [job.job_id for job in answer.jobs])
+    _store(request, answer.report, repairs)
+
+
+def _store(
+    request: ReadRequest, report: ConformanceReport, repairs: Sequence[RepairRequest] = ()
+) -> None:
+    keep_report(
         node=request.node,
         version_id=request.judge.version_id,
         report=report,
         request_id=request.actor.request_id,
         now=request.now,
+        repairs=repairs,
     )
 
 

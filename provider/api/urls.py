@@ -2,12 +2,17 @@
 
 from django.urls import re_path
 
-from provider.api import views
+from provider.api import quality_views, views
 
 urlpatterns = [
     re_path(r"^nodes/(?P<node_id>.+)/data$", views.Data.as_view()),
     re_path(r"^nodes/(?P<node_id>.+)/coverage$", views.Coverage.as_view()),
+    re_path(r"^nodes/(?P<node_id>.+)/quality$", quality_views.Quality.as_view()),
+    re_path(r"^nodes/(?P<node_id>.+)/preview$", quality_views.Preview.as_view()),
+    re_path(r"^nodes/(?P<node_id>.+)/reports$", quality_views.Reports.as_view()),
     re_path(
-        r"^nodes/(?P<node_id>.+)/reports/(?P<digest>sha256:[0-9a-f]{64})$", views.Report.as_view()
+        r"^nodes/(?P<node_id>.+)/reports/(?P<digest>sha256:[0-9a-f]{64})$",
+        quality_views.Report.as_view(),
     ),
+    re_path(r"^observability/seamless/(?P<node_id>.+)$", quality_views.PublishedQuality.as_view()),
 ]

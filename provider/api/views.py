@@ -1,32 +1,42 @@
-"""The read API: data, coverage and reports of nodes, for consumers."""
+"""The read API: data of nodes for consumers, and what can be said of it without fetching."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import IO, Any
 
-from django.http import HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from coordinator.coverage import CoverageRange
+from coordinator.coverage import CoverageRange, Window
+from provider.api.encoding import chosen_coding
+from provider.api.large import serve_large
 from provider.api.negotiation import OursAlone, negotiate
-from provider.api.reading import Selection, going_away, serve
+from provider.api.parameters import checked_query, count, flag, names
+from provider.api.reading import Question, going_away, serve
+from provider.api.selecting import Page, Selection, question_of, read_cursor
 from provider.api.windows import read_window
+from provider.exporting import is_large
 from provider.node_view import grid_of
 from provider.planning import SeriesCoverage
-from provider.reports import stored_report
-from provider.requests import ReadRequest
+from provider.requests import ReadRequest, Strategy
 from provider.seamless import measure
-from registry.errors import InvalidInput, NotFound
+from registry.errors import NotFound
 from registry.models import Consumer, Node
 from registry.permissions import MayRead
 from registry.request_context import actor_of
 from registry.services.resolution import readable_node, resolve
 
-DATA_PARAMETERS = {"start", "end", "columns", "symbols", "format", "partial_ok"}
+DATA_PARAMETERS = {
+    *("start", "end", "columns", "symbols", "format"),
+    *("partial_ok", "flags", "cursor", "limit"),
+}
 WINDOW_PARAMETERS = {"start", "end"}
-FLAG_VALUES = {"true": True, "1": True, "false": False, "0": False}
+MAX_LIMIT = 1_000_000
+_CHUNK = 1 << 20
 
 
 class NodeView(APIView):
@@ -41,50 +51,108 @@ class NodeView(APIView):
         return request.user, readable_node(request.user, node_id)
 
     def read_request(
-        self, request: Request, node_id: str, parameters: set[str]
+        self,
+        request: Request,
+        node_id: str,
+        parameters: set[str],
+        *,
+        partial_ok: bool | None = None,
+        strategy: Strategy = Strategy.SEAMLESS,
     ) -> tuple[Consumer, ReadRequest]:
         consumer, node = self.node(request, node_id)
-        query = _query(request, parameters)
+        query = checked_query(request.query_params, parameters)
         return consumer, ReadRequest(
             resolution=resolve(consumer, node),
             window=read_window(query.get("start"), query.get("end"), grid_of(node)),
             actor=actor_of(request),
             now=timezone.now(),
-            partial_ok=_flag(query, "partial_ok"),
+            partial_ok=flag(query, "partial_ok") if partial_ok is None else partial_ok,
+            strategy=strategy,
         )
 
 
 class Data(NodeView):
-    def get(self, request: Request, node_id: str) -> HttpResponse:
-        consumer, read = self.read_request(request, node_id, DATA_PARAMETERS)
-        query = request.query_params
-        served = serve(
-            consumer,
-            read,
-            Selection(columns=_names(query, "columns"), symbols=_names(query, "symbols")),
-            negotiate(query.get("format"), request.headers.get("Accept", "")),
-        )
-        headers = served.headers | {"Vary": "Accept, Authorization", "Cache-Control": "private"}
-        if served.headers["ETag"] in request.headers.get("If-None-Match", ""):
+    """The rows of a window, checked. HEAD says what GET would of what is stored already."""
+
+    def get(self, request: Request, node_id: str) -> HttpResponseBase:
+        return self._answer(request, node_id, Strategy.SEAMLESS)
+
+    def head(self, request: Request, node_id: str) -> HttpResponseBase:
+        answer = self._answer(request, node_id, Strategy.FAIL_FAST)
+        if isinstance(answer, HttpResponse):
+            answer["Content-Length"] = str(len(answer.content))
+            answer.content = b""
+        elif isinstance(answer, StreamingHttpResponse):
+            answer.close()
+            answer.streaming_content = ()
+        return answer
+
+    def _answer(self, request: Request, node_id: str, strategy: Strategy) -> HttpResponseBase:
+        question = self._question(request, node_id, strategy)
+        served = serve_large(question) if is_large(question.request) else serve(question)
+        headers = served.headers | {
+            "Vary": "Accept, Accept-Encoding, Authorization",
+            "Cache-Control": "private",
+        }
+        if cursor := served.headers.get("Seamless-Next-Cursor"):
+            query = request.query_params.copy()
+            query["cursor"] = cursor
+            headers["Link"] = f'<{request.path}?{query.urlencode()}>; rel="next"'
+        if served.body is None:
             return HttpResponse(status=304, headers=headers)
-        return HttpResponse(served.body, content_type=served.content_type, headers=headers)
+        if isinstance(served.body, bytes):
+            return HttpResponse(served.body, content_type=served.content_type, headers=headers)
+        chunks = _Chunks(served.body)
+        return StreamingHttpResponse(chunks, content_type=served.content_type, headers=headers)
+
+    def _question(self, request: Request, node_id: str, strategy: Strategy) -> Question:
+        consumer, read = self.read_request(request, node_id, DATA_PARAMETERS, strategy=strategy)
+        query = checked_query(request.query_params, DATA_PARAMETERS)
+        selection = Selection(
+            columns=names(query, "columns"),
+            symbols=names(query, "symbols"),
+            flags=flag(query, "flags"),
+        )
+        identity = question_of(consumer.pk, read, selection)
+        representation = negotiate(query.get("format"), request.headers.get("Accept", ""))
+        accepted = request.headers.get("Accept-Encoding", "")
+        return Question(
+            consumer=consumer,
+            request=read,
+            selection=selection,
+            page=Page(
+                limit=count(query, "limit", most=MAX_LIMIT, default=None),
+                cursor=read_cursor(query.get("cursor"), identity),
+            ),
+            representation=representation,
+            coding=chosen_coding(accepted) if representation.compressible else "",
+            if_none_match=request.headers.get("If-None-Match", ""),
+        )
+
+
+class _Chunks:
+    """A file piece by piece, closed with the response, also when nobody read it."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(lambda: self._file.read(_CHUNK), b"")
+
+    def close(self) -> None:
+        self._file.close()
 
 
 class Coverage(NodeView):
     """What a window holds and lacks per series; reading it fetches nothing."""
 
     def get(self, request: Request, node_id: str) -> Response:
-        _, read = self.read_request(request, node_id, WINDOW_PARAMETERS)
+        _, read = self.read_request(request, node_id, WINDOW_PARAMETERS, partial_ok=True)
         coverage = measure(read)
         return Response(
             {
                 "node": read.node.node_id,
-                "window": {
-                    "start": read.window.start,
-                    "end": read.window.end,
-                    "first": _moment(read.window.start),
-                    "last": _moment(read.window.end),
-                },
+                "window": window_json(read.window),
                 "coverage": round(coverage.ratio, 6),
                 "expected_bars": coverage.expected_bars,
                 "missing_bars": coverage.missing_bars,
@@ -94,19 +162,8 @@ class Coverage(NodeView):
         )
 
 
-class Report(NodeView):
-    def get(self, request: Request, node_id: str, digest: str) -> Response:
-        _, node = self.node(request, node_id)
-        found = stored_report(node, digest)
-        return Response(
-            found.report
-            | {
-                "digest": found.digest,
-                "node": node.node_id,
-                "regression": found.regression,
-                "created_at": found.created_at,
-            }
-        )
+def window_json(window: Window) -> dict[str, Any]:
+    return _range_json(CoverageRange(window.start, window.end))
 
 
 def _series_json(one: SeriesCoverage) -> dict[str, Any]:
@@ -129,31 +186,3 @@ def _range_json(run: CoverageRange) -> dict[str, Any]:
 
 def _moment(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _query(request: Request, known: set[str]) -> Any:
-    query = request.query_params
-    if unknown := sorted(set(query) - known):
-        raise InvalidInput(
-            f"Unknown parameters {', '.join(unknown)[:200]}; there are {', '.join(sorted(known))}.",
-            parameter=unknown[0][:60],
-        )
-    if doubled := [name for name in query if len(query.getlist(name)) > 1]:
-        raise InvalidInput(f"The parameter {doubled[0]} is given twice.", parameter=doubled[0])
-    return query
-
-
-def _flag(query: Any, name: str) -> bool:
-    text = query.get(name, "false").lower()
-    if text not in FLAG_VALUES:
-        raise InvalidInput(f"{name} is true or false, not {text[:60]!r}.", parameter=name)
-    return FLAG_VALUES[text]
-
-
-def _names(query: Any, name: str) -> tuple[str, ...] | None:
-    if name not in query:
-        return None
-    names = tuple(part.strip() for part in query[name].split(",") if part.strip())
-    if not names:
-        raise InvalidInput(f"{name} is empty; leave it out for everything.", parameter=name)
-    return names

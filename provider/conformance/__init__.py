@@ -13,9 +13,10 @@ from provider.conformance.pipeline import (
 )
 from provider.conformance.report import ConformanceReport, SeriesQuality
 from provider.conformance.schema import check_schema
-from provider.conformance.temporal import STALE_FLAG, ExpectedSeries
+from provider.conformance.temporal import MISSING_FLAGS, STALE_FLAG, ExpectedSeries
 
 __all__ = [
+    "MISSING_FLAGS",
     "STALE_FLAG",
     "ConformancePipeline",
     "ConformancePipelineError",

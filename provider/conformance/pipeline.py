@@ -9,7 +9,7 @@ from typing import Any, cast
 import pyarrow as pa
 
 from coordinator.grid import Grid
-from provider.blend import Blended, Marks, Piece, blend
+from provider.blend import Blended, Marks, Piece, ReadPieces, blend
 from provider.conformance.errors import ConformancePipelineError, SchemaRefused
 from provider.conformance.findings import Finding, FindingClass
 from provider.conformance.report import ConformanceReport
@@ -94,7 +94,7 @@ class ConformancePipeline:
         with refusing_crashes():
             return Conformed(examined.blended.joined(), examined.report)
 
-    def examine(self, pieces: Sequence[Piece]) -> Examined:
+    def examine(self, pieces: Sequence[Piece] | ReadPieces) -> Examined:
         """Blend, normalise the times, roll up, flag and report; nothing is refused but a crash.
 
         Rows are the same bar only by their exact times, so blending reads and normalises them.
@@ -114,6 +114,7 @@ class ConformancePipeline:
                 series=in_time.series,
                 interval=None if self.grid is None else self.grid.interval,
                 coverage=in_time.coverage,
+                bars=in_time.bars,
                 crashed=crashed,
             )
             return Examined(blended, report, in_time.marks)

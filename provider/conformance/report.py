@@ -53,7 +53,8 @@ class ConformanceReport:
     """What the roll-ups of one response found.
 
     `coverage` is the share of expected bars that every series expecting them has, None where the
-    expected bars are not known. `crashed` says that a check could not be carried out.
+    expected bars are not known, `bars` the number of times at which any series expects one.
+    `crashed` says that a check could not be carried out.
     """
 
     rows: int
@@ -62,6 +63,7 @@ class ConformanceReport:
     interval: int | None = None
     coverage: float | None = None
     crashed: bool = False
+    bars: int | None = None
 
     @property
     def flags(self) -> dict[str, int]:
@@ -81,6 +83,11 @@ class ConformanceReport:
         """Bars expected, summed over the series that are; None where none are known."""
         known = [series.expected for series in self.series if series.expected is not None]
         return sum(known) if known else None
+
+    @property
+    def is_clean(self) -> bool:
+        """Nothing was found but notes."""
+        return all(f.finding_class is FindingClass.NOTE for f in self.findings)
 
     def of_class(self, finding_class: FindingClass) -> tuple[Finding, ...]:
         """The findings of one class."""

@@ -16,7 +16,7 @@ from coordinator.grid import Grid, among, runs_of
 from provider.blend import Blended, Marks
 from provider.conformance.findings import MAX_SAMPLES, Finding, FindingClass, Sampler
 from provider.conformance.report import SeriesQuality
-from provider.timeline import Key
+from provider.timeline import Key, by_series
 
 MAX_GAPS = 100
 # Missing bars: what an SLA policy can excuse (`partial_fill`, `hold`, `min_coverage`).
@@ -67,12 +67,14 @@ class ExpectedSeries:
 class TemporalRollup:
     """What the temporal roll-up found; `coverage` is None where the expected bars are unknown.
 
-    `marks` are the rows and bars that were flagged.
+    `bars` are the times at which any series expects one; `marks` the rows and bars that were
+    flagged.
     """
 
     findings: tuple[Finding, ...]
     series: tuple[SeriesQuality, ...]
     coverage: float | None
+    bars: int | None
     marks: Mapping[str, Marks]
 
 
@@ -115,10 +117,12 @@ def check_time(
     gaps = _gaps(tally, rows, expected, grid) if expected is not None else {}
     marks = {flag: marks for flag, marks in blended.marks.items() if len(marks)} | tally.marks()
     interval = None if grid is None else grid.interval
+    coverage, bars = _coverage(rows, expected)
     return TemporalRollup(
         findings=(*_untimed(blended), *_findings(marks, blended, interval)),
         series=tuple(_qualities(blended, rows, marks, gaps, expected)),
-        coverage=_coverage(rows, expected),
+        coverage=coverage,
+        bars=bars,
         marks=marks,
     )
 
@@ -141,8 +145,7 @@ class _Times:
 def _rows_by_series(blended: Blended) -> list[_Times]:
     series, seconds, nanos = _in_answer_order(blended)
     if len(blended.keys) > 1:
-        numbers = series.astype(np.uint16) if len(blended.keys) < 1 << 16 else series
-        order = np.argsort(numbers, kind="stable")  # linear for few series
+        order = by_series(series)
         series, seconds, nanos = series[order], seconds[order], nanos[order]
     bounds = np.searchsorted(series, np.arange(len(blended.keys) + 1))
     return [
@@ -218,16 +221,18 @@ def _kinds_of_gap(observed: Bools) -> dict[str, Bools]:
     }
 
 
-def _coverage(rows: Sequence[_Times], expected: Sequence[ExpectedSeries] | None) -> float | None:
-    """The share of expected bars that every series expecting them has."""
+def _coverage(
+    rows: Sequence[_Times], expected: Sequence[ExpectedSeries] | None
+) -> tuple[float | None, int | None]:
+    """The share of expected bars that every series expecting them has, and how many there are."""
     if expected is None:
-        return None
+        return None, None
     lacking = [
         series.bars[~among(series.bars, rows[number].whole)]
         for number, series in enumerate(expected)
     ]
     missing, bars = _n_distinct(lacking), _n_distinct([series.bars for series in expected])
-    return (bars - missing) / bars if bars else 1.0
+    return (bars - missing) / bars if bars else 1.0, bars
 
 
 def _n_distinct(bars: Sequence[Int64s]) -> int:
@@ -259,15 +264,18 @@ def _findings(
         if flag not in marks:
             continue
         count = len(marks[flag])
-        sentence = _SENTENCES.get(flag)
         yield Finding(
             finding_class,
             flag,
             count,
             column=blended.frame.time or "",
             samples=tuple(sampler.at(series, time) for series, time in _first(marks[flag])),
-            warnings=(sentence.format(count=count, interval=interval),) if sentence else (),
+            warnings=(sentence_of(flag, count, interval),) if flag in _SENTENCES else (),
         )
+
+
+def sentence_of(flag: str, count: int, interval: int | None) -> str:
+    return _SENTENCES[flag].format(count=count, interval=interval)
 
 
 def _first(marks: Marks) -> list[tuple[int, int | None]]:

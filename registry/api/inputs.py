@@ -187,8 +187,8 @@ class NewNode(serializers.Serializer):
     interval = serializers.IntegerField(min_value=1)
     anchor = serializers.IntegerField(required=False)
     calendar = serializers.CharField(required=False, allow_blank=True)
-    series = serializers.ListField(child=serializers.DictField(), allow_empty=False)
+    series = serializers.ListField(child=serializers.DictField(), allow_empty=False, required=False)
     store = serializers.DictField()
-    source = serializers.DictField()  # type: ignore[assignment]
+    source = serializers.DictField(required=False, default=dict)  # type: ignore[assignment]
     sla = serializers.CharField(required=False, allow_blank=True)
     description = serializers.CharField(required=False, allow_blank=True)

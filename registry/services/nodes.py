@@ -1,5 +1,6 @@
 """Nodes and SLA policies."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -9,12 +10,14 @@ from registry.errors import Conflict, InvalidInput, NotFound
 from registry.frame import Frame, frame_of
 from registry.models import Node, Role, SLAPolicyDocument, Subject
 from registry.names import NODE_ID_RULE, is_node_id
-from registry.node_settings import NodeSettings, check_node_settings
+from registry.node_settings import NodeSettings, check_node_settings, discover_series
 from registry.policies import SLAPolicy
 from registry.services.access import require_any_team, require_role
 from registry.services.actions import audited_action
 from registry.services.proposals import latest_version
 from registry.services.subjects import subject_named
+
+_POLICY_NAME = re.compile(r"[A-Za-z0-9_-]{1,50}", re.ASCII)
 
 
 def save_sla_policy(
@@ -25,16 +28,38 @@ def save_sla_policy(
         "sla_policy.save", actor=actor, object_type="sla_policy", object_id=name, now=now
     ) as entry:
         require_any_team(actor, Role.OWNER, Role.OPERATOR)
-        try:
-            policy = SLAPolicy.from_dict(document)
-        except ValueError as error:
-            raise InvalidInput(f"The SLA policy {name!r} is wrong: {error}") from None
+        policy = _checked_policy(name, document)
         existing = SLAPolicyDocument.objects.filter(name=name).first()
         entry.before = existing.document if existing else None
         entry.after = policy.to_dict()
         return SLAPolicyDocument.objects.update_or_create(
             name=name, defaults={"document": policy.to_dict()}
         )[0]
+
+
+def save_sla_policies(
+    *, actor: Actor, documents: Mapping[str, Mapping[str, Any]], now: datetime
+) -> list[SLAPolicyDocument]:
+    """Save all of them, each with its audit record; where one is wrong, none."""
+    for name, document in documents.items():
+        _checked_policy(name, document)
+    return [
+        save_sla_policy(actor=actor, name=name, document=document, now=now)
+        for name, document in documents.items()
+    ]
+
+
+def sla_policies() -> list[SLAPolicyDocument]:
+    return list(SLAPolicyDocument.objects.order_by("name"))
+
+
+def _checked_policy(name: str, document: Mapping[str, Any]) -> SLAPolicy:
+    if not _POLICY_NAME.fullmatch(name):
+        raise InvalidInput(f"{name!r} is not a policy's name: use letters, digits, - and _.")
+    try:
+        return SLAPolicy.from_dict(document)
+    except ValueError as error:
+        raise InvalidInput(f"The SLA policy {name!r} is wrong: {error}") from None
 
 
 def register_node(
@@ -45,14 +70,19 @@ def register_node(
     interval: int,
     store: Mapping[str, Any],
     source: Mapping[str, Any],
-    series: Sequence[Mapping[str, Any]],
     now: datetime,
+    series: Sequence[Mapping[str, Any]] | None = None,
     anchor: int = 0,
     calendar: str = "",
     sla: str = "",
     description: str = "",
 ) -> Node:
-    """A governed data set under a subject that the actor's team owns."""
+    """A governed data set under a subject that the actor's team owns.
+
+    Without `series` it expects those that its store holds now.
+    """
+    if series is None:  # looking into a store may take a while: before the transaction
+        series = discover_series(actor=actor, node_id=node_id, subject=subject, store=store)
     with audited_action(
         "node.register", actor=actor, object_type="node", object_id=node_id, now=now
     ) as entry:
@@ -117,12 +147,17 @@ def change_node(*, actor: Actor, node_id: str, now: datetime, **changes: Any) ->
         return node
 
 
-def node_for(*, actor: Actor, node_id: str) -> Node:
-    """The node, for those who own or run it. Raises NotFound and NotAllowed."""
-    nodes = Node.objects.select_related("subject__owner_team", "sla").filter(node_id=node_id)
-    node = nodes.first()
+def node_named(node_id: str) -> Node:
+    """The node with its team. Raises NotFound."""
+    node = Node.objects.select_related("subject__owner_team", "sla").filter(node_id=node_id).first()
     if node is None:
         raise NotFound(f"There is no node {node_id!r}.")
+    return node
+
+
+def node_for(*, actor: Actor, node_id: str) -> Node:
+    """The node, for those who own or run it. Raises NotFound and NotAllowed."""
+    node = node_named(node_id)
     require_role(actor, node.subject.owner_team, Role.OWNER, Role.OPERATOR)
     return node
 

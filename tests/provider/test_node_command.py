@@ -156,3 +156,16 @@ def test_people_who_do_not_own_or_run_a_node_do_not_see_into_it(
                 run(*arguments)
     monkeypatch.setenv("SEAMLESS_TOKEN", token_of(world, "oscar"))
     assert run("show", NODE)[0] == 0
+
+
+def test_rules_are_set_and_printed(directory: Path) -> None:
+    pq.write_table(bars(), directory / "bars.parquet")
+    add(directory)
+    rules = [{"rule": "max_return", "column": "close", "most": 0.2}]
+    assert json.loads(run("rules", "mine")[1]) == []
+    assert json.loads(run("rules", "mine", "--set", json.dumps(rules))[1]) == rules
+    assert json.loads(run("rules", "mine")[1]) == rules
+    with pytest.raises(CommandError, match="invalid_input"):
+        run("rules", "mine", "--set", '[{"rule": "tock"}]')
+    with pytest.raises(CommandError, match="no JSON list"):
+        run("rules", "mine", "--set", "{}")

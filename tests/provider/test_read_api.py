@@ -165,7 +165,8 @@ def test_a_bad_question_is_a_400_that_says_what_is_wrong(
     assert says in json.loads(answer.content)["detail"]
 
 
-def test_an_absurd_window_is_413_with_the_largest_that_fits(pricing: Reader) -> None:
+def test_an_absurd_window_is_413_with_the_largest_that_fits(pricing: Reader, settings: Any) -> None:
+    settings.SEAMLESS_MAX_WINDOW_BARS = 1_000_000
     answer = pricing.data(start=-60_000_000_000, end=200_000_000_000)
     assert (answer.status_code, code_of(answer)) == (413, "window_too_large")
     largest = json.loads(answer.content)["largest_window"]

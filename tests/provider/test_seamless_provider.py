@@ -200,13 +200,6 @@ def test_t34_enough_coverage_is_served_without_partial_ok(world: World, reader: 
 # --- backfill -----------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def upstream(committed_world: World, monkeypatch: pytest.MonkeyPatch) -> World:
-    """A world whose node has a source; nobody else runs shards, so the reader does."""
-    monkeypatch.setattr("coordinator.services.local_runs.PICKUP_SECONDS", 0.05)
-    return committed_world
-
-
 def test_missing_bars_are_fetched_once_and_the_answer_is_complete(upstream: World) -> None:
     upstream.write(bars(SESSIONS[:2]))
     reader = upstream.reader()
@@ -261,8 +254,9 @@ def test_t31_more_missing_bars_than_a_reader_may_wait_for(upstream: World) -> No
 
 
 def test_x13_a_source_that_hangs_costs_the_backfill_budget(
-    upstream: World, monkeypatch: pytest.MonkeyPatch
+    upstream: World, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
+    settings.SEAMLESS_MAX_ATTEMPTS = 1  # what goes on alone ends with the test
     released = threading.Event()
 
     def hang(*_: Any, **__: Any) -> pa.Table:

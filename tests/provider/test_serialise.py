@@ -155,13 +155,14 @@ def test_a_column_without_a_json_form_is_refused_in_text_formats():
 
 
 def test_an_unknown_format_is_refused_with_the_known_ones():
-    with pytest.raises(UnknownFormat, match="json, ndjson, csv, arrow, parquet"):
+    with pytest.raises(UnknownFormat, match="json, columns, ndjson, csv, arrow, parquet"):
         serialise(answer(), "xml")
 
 
 def test_content_types():
     assert {name: item.content_type for name, item in FORMATS.items()} == {
         "json": "application/json",
+        "columns": "application/json",
         "ndjson": "application/x-ndjson",
         "csv": "text/csv; header=present",
         "arrow": "application/vnd.apache.arrow.stream",

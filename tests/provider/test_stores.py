@@ -1,13 +1,10 @@
 """Our stores against the suite that every store must pass, and what only PostgreSQL can do."""
 
 import json
-import os
 import secrets
-from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
-from urllib.parse import urlsplit
 
 import adbc_driver_postgresql.dbapi as postgres
 import psycopg
@@ -67,19 +64,6 @@ class TestParquet(StoreSuite):
     @pytest.fixture
     def harness(self, tmp_path: Path) -> ParquetHarness:
         return ParquetHarness(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def bar_database() -> Iterator[str]:
-    """A database of its own on the test run's PostgreSQL."""
-    server = os.environ.get("SEAMLESS_TEST_POSTGRES_URL")
-    if not server:
-        pytest.skip("runs in the PostgreSQL leg: --database=postgres")
-    name = f"bars_{secrets.token_hex(4)}"
-    with psycopg.connect(server, autocommit=True) as admin:
-        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        yield urlsplit(server)._replace(path=f"/{name}").geturl()
-        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @pytest.fixture

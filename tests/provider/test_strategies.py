@@ -61,13 +61,6 @@ def with_policy(world: World, **document: Any) -> None:
     world.node.save()
 
 
-@pytest.fixture
-def upstream(committed_world: World, monkeypatch: pytest.MonkeyPatch) -> World:
-    """A world whose node has a source; nobody else runs shards, so the reader does."""
-    monkeypatch.setattr("coordinator.services.local_runs.PICKUP_SECONDS", 0.05)
-    return committed_world
-
-
 # --- strategies ---------------------------------------------------------------------------------
 
 
@@ -334,8 +327,9 @@ def test_the_total_is_put_up_with_by_no_policy(world: World) -> None:
 
 @pytest.mark.parametrize("mode", ["partial_fill", "hold"])
 def test_a_backfill_that_takes_too_long_goes_on_alone(
-    upstream: World, monkeypatch: pytest.MonkeyPatch, mode: str
+    upstream: World, monkeypatch: pytest.MonkeyPatch, settings: Any, mode: str
 ) -> None:
+    settings.SEAMLESS_MAX_ATTEMPTS = 1  # what goes on alone ends with the test
     over = threading.Event()
 
     def hang(*_: Any, **__: Any) -> pa.Table:

@@ -13,7 +13,7 @@ from provider.conformance import ConformancePipeline, ConformancePipelineError, 
 from provider.metrics import CACHE_HITS, CACHE_MISSES
 from provider.seamless import ReadAnswer, SeamlessDataProvider, resident_bytes
 from provider.stores.parquet import ParquetStore
-from provider.window_cache import CheckedWindow, WindowCache
+from provider.window_cache import CheckedWindow, Fingerprint, WindowCache
 from registry.frame import Frame
 from registry.services import nodes
 from tests.cast import SYSTEM, approved, with_property
@@ -31,7 +31,9 @@ def window(rows: int = 2, **settings: Any) -> CheckedWindow:
         expected=[ExpectedSeries({}, table.column("ts").to_numpy())],
         **settings,
     ).examine([Piece("x", table)])
-    return CheckedWindow(examined.blended, examined.report, examined.marks, "sha256:0")
+    return CheckedWindow(
+        examined.blended, examined.report, examined.marks, Fingerprint(lambda: "sha256:0")
+    )
 
 
 # --- the cache by itself ------------------------------------------------------------------------
@@ -72,10 +74,17 @@ def test_x9_w26_empty_and_partial_windows_are_not_kept() -> None:
     cache = WindowCache(1 << 20, 60)
     cache.put(("empty",), window(0))
     whole = window()
-    partial = CheckedWindow(whole.rows, whole.report, whole.marks, "")
+    partial = CheckedWindow(whole.rows, whole.report, whole.marks, whole.fingerprint)
     object.__setattr__(partial.report, "coverage", 0.5)
     cache.put(("partial",), partial)
     assert cache.resident_bytes == 0
+
+
+def test_a_fingerprint_is_made_once_and_only_when_it_is_asked_for() -> None:
+    made: list[int] = []
+    name = Fingerprint(lambda: made.append(1) or "sha256:1")  # type: ignore[func-returns-value]
+    assert made == []
+    assert (str(name), str(name), made) == ("sha256:1", "sha256:1", [1])
 
 
 # --- in a read ----------------------------------------------------------------------------------

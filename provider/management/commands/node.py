@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from provider.examining import Examination, discover_series, examine_node
+from provider.quality_rules import documents_of, set_quality_rules
 from registry.management.acting import (
     REFUSED,
     USAGE,
@@ -25,12 +26,15 @@ class Command(BaseCommand):
     help = "Register governed data sets, change them, and see what is wrong with their rows."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        verbs = parser.add_subparsers(dest="verb", required=True, metavar="add|change|show|doctor")
+        verbs = parser.add_subparsers(
+            dest="verb", required=True, metavar="add|change|rules|show|doctor"
+        )
         add = verbs.add_parser("add", help="register a node")
         change = verbs.add_parser("change", help="change a node's series, source, SLA policy …")
+        rules = verbs.add_parser("rules", help="print or set the checks of a node's rows together")
         show = verbs.add_parser("show", help="print a node as JSON")
         doctor = verbs.add_parser("doctor", help="look at the newest bars and say what to mend")
-        for each in (add, change, show, doctor):
+        for each in (add, change, rules, show, doctor):
             each.add_argument("id", help="the node's id, for instance ohlcv:binance:BTC/USDT:1m")
         add.add_argument("--subject", required=True)
         add.add_argument("--store", required=True, type=_store, help=STORES)
@@ -49,6 +53,7 @@ class Command(BaseCommand):
             each.add_argument("--source", type=_object, help="where backfills fetch from, as JSON")
             each.add_argument("--sla", help="the name of an SLA policy")
             each.add_argument("--description")
+        rules.add_argument("--set", type=_list, help="the rules, as a JSON list; [] for none")
         doctor.add_argument("--bars", type=int, default=10_000, help="how many of the newest")
         doctor.add_argument("--json", action="store_true")
 
@@ -56,6 +61,7 @@ class Command(BaseCommand):
         verbs: Mapping[str, Callable[[dict[str, Any]], None]] = {
             "add": self._add,
             "change": self._change,
+            "rules": self._rules,
             "show": self._show,
             "doctor": self._doctor,
         }
@@ -102,6 +108,15 @@ class Command(BaseCommand):
             raise CommandError("Nothing to change: give an option.", returncode=USAGE)
         nodes.change_node(actor=actor, node_id=options["id"], now=timezone.now(), **changes)
         self.stdout.write(f"Changed {', '.join(sorted(changes))} of {options['id']}.")
+
+    def _rules(self, options: dict[str, Any]) -> None:
+        actor, node_id = acting_person(), options["id"]
+        if options["set"] is not None:
+            set_quality_rules(
+                actor=actor, node_id=node_id, rules=options["set"], now=timezone.now()
+            )
+        rules = documents_of(nodes.node_for(actor=actor, node_id=node_id))
+        self.stdout.write(json.dumps(rules, indent=2, ensure_ascii=False))
 
     def _show(self, options: dict[str, Any]) -> None:
         node = nodes.node_for(actor=acting_person(), node_id=options["id"])
@@ -163,10 +178,21 @@ def _series(text: str) -> dict[str, Any]:
 
 
 def _object(text: str) -> dict[str, Any]:
-    try:
-        found = json.loads(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"this is not JSON: {error}") from None
+    found = _json(text)
     if not isinstance(found, dict):
         raise argparse.ArgumentTypeError("this is no JSON object")
     return found
+
+
+def _list(text: str) -> list[Any]:
+    found = _json(text)
+    if not isinstance(found, list):
+        raise argparse.ArgumentTypeError("this is no JSON list")
+    return found
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"this is not JSON: {error}") from None
