@@ -58,3 +58,8 @@ CACHE_HITS = Counter(
 CACHE_MISSES = Counter(
     "seamless_cache_miss_total", "Windows that had to be read.", ["node_id", "interval"]
 )
+CACHE_BYTES = Gauge(
+    "seamless_cache_resident_bytes",
+    "Bytes of checked windows that are kept in memory, over all processes.",
+    multiprocess_mode="livesum",
+)

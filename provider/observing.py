@@ -6,6 +6,7 @@ import structlog
 
 from provider.conformance import ConformanceReport
 from provider.metrics import (
+    CACHE_BYTES,
     CACHE_HITS,
     CACHE_MISSES,
     COVERAGE_RATIO,
@@ -75,8 +76,9 @@ def observe_answer(answer: ReadAnswer, policy: SLAPolicy) -> None:
     )
 
 
-def observe_cache(node: Node, *, hit: bool) -> None:
+def observe_cache(node: Node, *, hit: bool, resident_bytes: int) -> None:
     (CACHE_HITS if hit else CACHE_MISSES).labels(node.node_id, str(node.interval)).inc()
+    CACHE_BYTES.set(resident_bytes)
 
 
 def observe_report(node: Node, start: int, end: int, report: ConformanceReport) -> None:

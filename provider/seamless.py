@@ -222,14 +222,14 @@ def _answer(request: ReadRequest, clock: SLAClock) -> ReadAnswer:
     key = window_key(request, planned)
     kept = _windows().get(key) if key is not None else None
     job_ids: tuple[int, ...] = ()
-    if key is not None:
-        observe_cache(request.node, hit=kept is not None)
     if kept is None:
         checked, planned, job_ids = _make(request, planned, clock)
         if key is not None and not job_ids:
             _windows().put(key, checked)
     else:
         checked = kept
+    if key is not None:
+        observe_cache(request.node, hit=kept is not None, resident_bytes=_windows().resident_bytes)
     jobs = tuple(outcomes_of(job_ids, within=_range_of(request)))
     verdict = reach_verdict(request, planned, checked.report, clock.violation, clock.policy)
     report = final_report(checked.report, verdict, jobs, clock.policy)
@@ -384,11 +384,6 @@ def _windows() -> WindowCache:
     if _cache is None:
         _cache = WindowCache(settings.SEAMLESS_CACHE_BYTES, settings.SEAMLESS_CACHE_SECONDS)
     return _cache
-
-
-def resident_bytes() -> int:
-    """Bytes of the windows that this process keeps."""
-    return _windows().resident_bytes
 
 
 # --- asyncio ------------------------------------------------------------------------------------

@@ -10,8 +10,8 @@ import pytest
 from coordinator.grid import Grid
 from provider.blend import Piece
 from provider.conformance import ConformancePipeline, ConformancePipelineError, ExpectedSeries
-from provider.metrics import CACHE_HITS, CACHE_MISSES
-from provider.seamless import ReadAnswer, SeamlessDataProvider, resident_bytes
+from provider.metrics import CACHE_BYTES, CACHE_HITS, CACHE_MISSES
+from provider.seamless import ReadAnswer, SeamlessDataProvider
 from provider.stores.parquet import ParquetStore
 from provider.window_cache import CheckedWindow, Fingerprint, WindowCache
 from registry.frame import Frame
@@ -139,7 +139,7 @@ class TestReads:
         assert len(reads) == 1
         assert (count(CACHE_HITS) - hits, count(CACHE_MISSES) - misses) == (1, 1)
         assert (first.from_cache, second.from_cache) == (False, True)
-        assert resident_bytes() > 0
+        assert CACHE_BYTES._value.get() > 0
         assert second.table.equals(first.table)
         assert second.fingerprint == first.fingerprint
 
@@ -220,4 +220,3 @@ def test_files_written_within_a_tick_of_the_clock_are_not_kept(
     for _ in range(2):
         fetch(reader, now=now)
     assert len(reads) == 2
-    assert resident_bytes() == 0
