@@ -206,6 +206,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": SEAMLESS_RECONCILE_SECONDS,
         "options": {"expires": 5},
     },
+    "tend-rollouts": {
+        "task": "registry.tasks.tend_rollouts",
+        "schedule": read_float("SEAMLESS_TEND_SECONDS", 30.0),
+        "options": {"expires": 30},
+    },
     "seal-audit-log": {
         "task": "registry.tasks.seal_audit_log",
         "schedule": read_float("SEAMLESS_SEAL_SECONDS", 1.0),
@@ -238,6 +243,9 @@ SEAMLESS_LONGEST_WAIT_SECONDS = read_float("SEAMLESS_LONGEST_WAIT_SECONDS", 300.
 SEAMLESS_ASK_AGAIN_SECONDS = read_int("SEAMLESS_ASK_AGAIN_SECONDS", 3_600)
 SEAMLESS_CANARY_THREADS = read_int("SEAMLESS_CANARY_THREADS", 2)
 SEAMLESS_CANARY_PLACES = read_int("SEAMLESS_CANARY_PLACES", 64)
+SEAMLESS_SNAPSHOT_SECONDS = read_float("SEAMLESS_SNAPSHOT_SECONDS", 1.0)
+SEAMLESS_SNAPSHOT_MAX_AGE = read_float("SEAMLESS_SNAPSHOT_MAX_AGE", 60.0)
+SEAMLESS_EVIDENCE_SECONDS = read_float("SEAMLESS_EVIDENCE_SECONDS", 0.5)
 SEAMLESS_CACHE_BYTES = read_int("SEAMLESS_CACHE_BYTES", 64 << 20)
 SEAMLESS_CACHE_SECONDS = read_float("SEAMLESS_CACHE_SECONDS", 60.0)
 SEAMLESS_REPORT_DAYS = read_int("SEAMLESS_REPORT_DAYS", 90)

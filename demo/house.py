@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.contrib.auth.models import User
 
 from registry.actors import Actor
-from registry.services import nodes, people, tokens
+from registry.services import gate_policies, nodes, people, tokens
 
 SYSTEM = Actor.system("demo")
 TEAMS = ("market-data", "trading", "platform")
@@ -45,13 +45,12 @@ def build_house(now: datetime) -> dict[str, Person]:
     cast = {name: _person(name, now) for name in WHO}
     for name, team, role in ROLES:
         people.add_member(actor=SYSTEM, team=team, username=name, role=role, now=now)
-    people.save_gate_policy(
+    gate_policies.save_gate_policy(
         actor=SYSTEM,
         name="demo",
         description="For the demo only: no waiting time. The default waits 48 hours.",
         observation=timedelta(0),
         minimum_reads=1,
-        maximum_violations=0,
         required_approvals=2,
         now=now,
     )

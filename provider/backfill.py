@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from django.db.models import Q
 
 from coordinator.coverage import CoverageRange
 from coordinator.ports import (
@@ -28,7 +29,7 @@ from registry.cells import write_rows
 from registry.columnar import FrameValidator, FrameVerdict, compile_schema
 from registry.errors import Conflict
 from registry.frame import frame_of
-from registry.models import Mode, Node, SchemaVersion
+from registry.models import Mode, Node, Rollout, SchemaVersion
 from registry.services.references import stored_references
 
 
@@ -97,13 +98,14 @@ class NodeShardHandler:
 
 
 def _judging_versions(bound_version_id: int) -> Sequence[SchemaVersion]:
-    """The bound version first, then every version that a live strict rollout enforces."""
+    """The bound version first, then every version that a live rollout enforces, even in part."""
     versions = SchemaVersion.objects.select_related("content")
     bound = versions.get(pk=bound_version_id)
+    enforcing = Rollout.objects.filter(
+        Q(mode=Mode.STRICT) | Q(ramp_percent__gt=0), ended_at__isnull=True
+    )
     enforced = versions.filter(
-        subject_id=bound.subject_id,
-        releases__rollouts__mode=Mode.STRICT,
-        releases__rollouts__ended_at__isnull=True,
+        subject_id=bound.subject_id, releases__rollouts__in=enforcing
     ).exclude(pk=bound.pk)
     return [bound, *enforced.distinct()]
 

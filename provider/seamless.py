@@ -187,7 +187,7 @@ class SeamlessDataProvider:
         if window is None:
             raise ValueError(f"no bar of {node_id} lies in [{start}, {end}]")
         return ReadRequest(
-            resolution=resolve(consumer, node),
+            resolution=resolve(consumer, node, (window.start, window.end)),
             window=window,
             actor=actor,
             now=now,

@@ -10,7 +10,7 @@ from rest_framework.exceptions import AuthenticationFailed
 
 from registry.models import AccessToken
 from registry.request_context import request_id_of
-from registry.services.tokens import TokenRefused, use_token
+from registry.services.tokens import TokenRefused, known_token, use_token
 
 
 class BearerTokenAuthentication(BaseAuthentication):
@@ -23,10 +23,11 @@ class BearerTokenAuthentication(BaseAuthentication):
         secret = _presented(request)
         if secret is None:
             return None
+        now = timezone.now()
         try:
-            token = use_token(
+            token = known_token(secret, now) or use_token(
                 secret=secret,
-                now=timezone.now(),
+                now=now,
                 source=request.META.get("REMOTE_ADDR", ""),
                 request_id=request_id_of(request),
             )

@@ -8,6 +8,8 @@ from django.utils import timezone
 from registry.services.audit import seal
 from registry.services.audit.export_jobs import expire_exports, run_next_export
 from registry.services.replays import run_replays
+from registry.services.incidents import close_clean_incidents
+from registry.services.rollouts import promote_ready
 
 EXPORT_SECONDS = 3_600
 REPLAY_SECONDS = 20
@@ -34,3 +36,11 @@ def tend_replays(**_: Any) -> None:
     """Run shards of shadow replays for a while, those of a lost worker too."""
     for _progress in run_replays(clock=timezone.now, seconds=REPLAY_SECONDS):
         pass
+
+
+@shared_task
+def tend_rollouts(**_: Any) -> None:
+    """Close incidents that stayed clean, promote what promotes itself; harmless if run twice."""
+    now = timezone.now()
+    close_clean_incidents(now=now)
+    promote_ready(now=now)

@@ -9,7 +9,16 @@ from django.contrib.auth.models import User
 
 from registry.actors import Actor
 from registry.models import Consumer, Rollout, SchemaVersion
-from registry.services import consumers, people, proposals, releases, rollouts, subjects, tokens
+from registry.services import (
+    consumers,
+    gate_policies,
+    people,
+    proposals,
+    releases,
+    rollouts,
+    subjects,
+    tokens,
+)
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 SYSTEM = Actor.system("tests")
@@ -81,12 +90,11 @@ def _person(name: str) -> Actor:
 def gate_policy(
     name: str, *, observation: timedelta = timedelta(hours=48), minimum_reads: int = 100
 ) -> None:
-    people.save_gate_policy(
+    gate_policies.save_gate_policy(
         actor=SYSTEM,
         name=name,
         observation=observation,
         minimum_reads=minimum_reads,
-        maximum_violations=0,
         required_approvals=2,
         now=NOW,
     )

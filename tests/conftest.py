@@ -104,11 +104,14 @@ def redis_client() -> Iterator[redis.Redis]:
 @pytest.fixture(autouse=True, scope="session")
 def _fast_passwords_and_static_files() -> Iterator[None]:
     """Argon2 costs tenths of a second a password on purpose, and the tests make hundreds;
-    WhiteNoise reads every static file for each test client.
+    WhiteNoise reads every static file for each test client. What a process does each second by
+    itself, a test that rolls back does at once.
     """
     with override_settings(
         PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
         WHITENOISE_AUTOREFRESH=True,
+        SEAMLESS_SNAPSHOT_SECONDS=0.0,
+        SEAMLESS_EVIDENCE_SECONDS=0.0,
     ):
         yield
 
@@ -118,3 +121,13 @@ def _own_checkpoints(tmp_path: Path) -> Iterator[None]:
     """A log that starts anew must not meet the checkpoints of another."""
     with override_settings(SEAMLESS_CHECKPOINT_DIR=tmp_path / "checkpoints"):
         yield
+
+
+@pytest.fixture(autouse=True)
+def _own_snapshot() -> Iterator[None]:
+    """What was read from another test's database must not be answered by."""
+    from registry.services import evidence, last_used, snapshot
+
+    yield
+    for forgotten in (evidence.stop, last_used.stop, snapshot.forget):
+        forgotten()

@@ -31,7 +31,7 @@ from provider.conformance import (
 )
 from provider.holes import hand_over
 from provider.models import RepairRequest
-from provider.observing import observe_report, observe_schema_failure
+from provider.observing import observe_report, observe_schema_failure, schema_log
 from provider.reports import has_something_to_say, keep_report, report_digest
 from provider.requests import ReadAnswer, ReadRequest
 from provider.seamless import SeamlessDataProvider, state_of
@@ -40,9 +40,12 @@ from provider.verdict import Verdict
 from provider.window_cache import Key
 from registry.models import Consumer, Mode
 from registry.services.audit import record
-from registry.services.evidence import SchemaFinding, record_check
+from registry.services.evidence import CRASHED, SchemaFinding, record_check
+from registry.services.incidents import note_refusal
 from registry.services.resolution import BoundVersion
 from registry.sunsets import sunset_headers
+
+REASON_LIMIT = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +249,7 @@ def behind_the_answer(consumer: Consumer, answer: ReadAnswer) -> None:
             check_canary(consumer, request, answer.rows, canary)
 
     if not after_response(task) and canary is not None:
-        _record(consumer, request, canary, Mode.CANARY, rows=0, findings=(), unchecked=True)
+        _unchecked(consumer, request, canary)
 
 
 def keep_behind(answer: Answered) -> None:
@@ -261,17 +264,39 @@ def mirror(consumer: Consumer, request: ReadRequest, rows: Blended) -> None:
     if canary is not None and not after_response(
         lambda: check_canary(consumer, request, rows, canary)
     ):
-        _record(consumer, request, canary, Mode.CANARY, rows=0, findings=(), unchecked=True)
+        _unchecked(consumer, request, canary)
 
 
 def check_canary(
     consumer: Consumer, request: ReadRequest, rows: Blended, canary: BoundVersion
 ) -> None:
     """Judge the rows that were sent by the canary's schema, and record it: never more than that."""
-    findings = check_schema(canary.document, rows, references=canary.references)
+    try:
+        findings = check_schema(canary.document, rows, references=canary.references)
+    except Exception:
+        schema_log.exception("schema.canary_failed", node_id=request.node.node_id)
+        crashed = SchemaFinding(column="", keyword=CRASHED, count=1, samples=())
+        _unchecked(consumer, request, canary, crashed)
+        return
     if findings:
         _observe_failure(request, canary, Mode.CANARY)
     _record(consumer, request, canary, Mode.CANARY, rows=rows.rows, findings=findings)
+
+
+def _unchecked(
+    consumer: Consumer, request: ReadRequest, canary: BoundVersion, *found: SchemaFinding
+) -> None:
+    """A mirrored read that nobody judged: shed, or the check crashed."""
+    record_check(
+        consumer=consumer,
+        node=request.node,
+        version=canary,
+        mode=Mode.CANARY,
+        rows=0,
+        findings=found,
+        now=timezone.now(),
+        unchecked=True,
+    )
 
 
 def refused(consumer: Consumer, request: ReadRequest, refusal: ConformancePipelineError) -> None:
@@ -290,6 +315,13 @@ def refused(consumer: Consumer, request: ReadRequest, refusal: ConformancePipeli
         schema = [item for item in report.findings if item.finding_class == "schema"]
         _record(consumer, request, judge, Mode.STRICT, rows=report.rows, findings=schema)
     with transaction.atomic():
+        if isinstance(refusal, SchemaRefused) and judge.rollout_id is not None:
+            note_refusal(
+                rollout_id=judge.rollout_id,
+                node=request.node,
+                reason=f"{refusal.code}: {refusal.detail}"[:REASON_LIMIT],
+                now=timezone.now(),
+            )
         record(
             actor=request.actor,
             action="data.read",
@@ -346,7 +378,6 @@ def _record(
     *,
     rows: int,
     findings: Any,
-    unchecked: bool = False,
 ) -> None:
     record_check(
         consumer=consumer,
@@ -356,7 +387,6 @@ def _record(
         rows=rows,
         findings=[_evidence(finding) for finding in findings],
         now=timezone.now(),
-        unchecked=unchecked,
     )
 
 

@@ -61,9 +61,10 @@ class NodeView(APIView):
     ) -> tuple[Consumer, ReadRequest]:
         consumer, node = self.node(request, node_id)
         query = checked_query(request.query_params, parameters)
+        window = read_window(query.get("start"), query.get("end"), grid_of(node))
         return consumer, ReadRequest(
-            resolution=resolve(consumer, node),
-            window=read_window(query.get("start"), query.get("end"), grid_of(node)),
+            resolution=resolve(consumer, node, (window.start, window.end)),
+            window=window,
             actor=actor_of(request),
             now=timezone.now(),
             partial_ok=flag(query, "partial_ok") if partial_ok is None else partial_ok,

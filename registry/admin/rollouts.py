@@ -15,6 +15,7 @@ from registry.admin.panels import STATE_COLOURS, Panel, brief, label, moment
 from registry.admin.readonly import ReadOnlyAdmin
 from registry.models import GatePolicy, Mode, Rollout
 from registry.services import rollouts
+from registry.services.gates import gates_of
 
 DECISIONS = {Mode.CANARY: ("approve", "promote"), Mode.STRICT: ("roll_back",)}
 
@@ -154,7 +155,7 @@ class GatePolicyAdmin(ReadOnlyAdmin):
         "named",
         "observation",
         "minimum_reads",
-        "maximum_violations",
+        "maximum_violation_rate",
         "required_approvals",
     )
     search_fields = ("name", "description")
@@ -171,7 +172,7 @@ def _gates(rollout: Rollout) -> Panel:
         headers=("Gate", "Needed", "Observed", "State"),
         rows=[
             (gate.name, gate.needed, gate.observed, label("open" if gate.ok else "closed"))
-            for gate in rollouts.gates_of(rollout, timezone.now())
+            for gate in gates_of(rollout, timezone.now())
         ],
     )
 

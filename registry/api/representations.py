@@ -19,9 +19,9 @@ from registry.models import (
 )
 from registry.services.impact import changes_of
 from registry.services.proposals import approval_standing
-from registry.services.rollouts import gates_of
 from registry.services.subjects import subject_facts
 from registry.services.waivers import state_of
+from registry.services.gates import gates_of
 
 
 def subject_json(subject: Subject) -> dict[str, Any]:

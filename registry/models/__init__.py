@@ -15,17 +15,22 @@ from registry.models.bundles import Bundle, BundleMember, Release, ReleaseMember
 from registry.models.consumers import (
     AccessToken,
     Consumer,
-    GatePolicy,
-    Mode,
     NodeGrant,
-    PromotionApproval,
-    Rollout,
     Subscription,
 )
 from registry.models.evidence import CanaryTally, Diagnostic
 from registry.models.nodes import Node, SLAPolicyDocument
 from registry.models.people import Membership, Role, Team
 from registry.models.replays import ReplayRun, ReplayShard, ReplayState, ShardState
+from registry.models.rollouts import (
+    GateOverride,
+    GatePolicy,
+    Incident,
+    Mode,
+    PromotionApproval,
+    Rollout,
+)
+from registry.models.state import RegistryState
 from registry.models.subjects import (
     ApprovalTeam,
     Compatibility,
@@ -59,7 +64,9 @@ __all__ = [
     "Consumer",
     "Diagnostic",
     "ExportState",
+    "GateOverride",
     "GatePolicy",
+    "Incident",
     "Membership",
     "Mode",
     "Node",
@@ -67,6 +74,7 @@ __all__ = [
     "PromotionApproval",
     "Proposal",
     "ProposalState",
+    "RegistryState",
     "Release",
     "ReleaseMember",
     "ReplayRule",

@@ -1,13 +1,12 @@
-"""Who reads, with which token, under which release and mode."""
+"""Who reads, with which token, and what they may read."""
 
-from datetime import timedelta
 from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
-from registry.models.bundles import Bundle, Release
+from registry.models.bundles import Bundle
 from registry.models.nodes import Node
 from registry.models.people import Team
 
@@ -45,6 +44,7 @@ class AccessToken(models.Model):
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [
@@ -89,90 +89,3 @@ class NodeGrant(models.Model):
 
     def __str__(self) -> str:
         return f"{self.consumer} may read {self.node}"
-
-
-class GatePolicy(models.Model):
-    """What a canary must have shown before its release may become strict."""
-
-    name = models.SlugField(unique=True)
-    description = models.TextField(blank=True)
-    observation = models.DurationField(default=timedelta(hours=48))
-    minimum_reads = models.PositiveIntegerField(default=100)
-    maximum_violations = models.PositiveIntegerField(default=0)
-    required_approvals = models.PositiveSmallIntegerField(default=2)
-
-    class Meta:
-        verbose_name_plural = "gate policies"
-        constraints = [
-            models.CheckConstraint(
-                condition=Q(required_approvals__gte=1), name="gate_needs_an_approval"
-            )
-        ]
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class Mode(models.TextChoices):
-    CANARY = "canary"
-    STRICT = "strict"
-
-
-class Rollout(models.Model):
-    """One release offered to one consumer, mirrored (canary) or enforced (strict)."""
-
-    consumer = models.ForeignKey(Consumer, models.PROTECT, related_name="rollouts")
-    bundle = models.ForeignKey(Bundle, models.PROTECT, related_name="rollouts")
-    release = models.ForeignKey(Release, models.PROTECT, related_name="rollouts")
-    mode = models.CharField(max_length=6, choices=Mode)
-    started_at = models.DateTimeField()
-    ended_at = models.DateTimeField(null=True, blank=True)
-    promoted_from = models.OneToOneField(
-        "self", models.PROTECT, null=True, blank=True, related_name="promoted_to"
-    )
-
-    restores = models.ForeignKey(
-        "self", models.PROTECT, null=True, blank=True, related_name="restored_by"
-    )
-
-    class Meta:
-        constraints = [
-            models.CheckConstraint(
-                condition=Q(mode="canary")
-                | Q(promoted_from__isnull=False)
-                | Q(restores__isnull=False),
-                name="strict_only_by_promotion_or_rollback",
-            ),
-            models.UniqueConstraint(
-                fields=["consumer", "bundle", "mode"],
-                condition=Q(ended_at__isnull=True),
-                name="one_live_rollout_per_mode",
-            ),
-            models.CheckConstraint(condition=Q(mode__in=Mode.values), name="rollout_mode_known"),
-            models.CheckConstraint(
-                condition=Q(ended_at__isnull=True) | Q(ended_at__gte=F("started_at")),
-                name="rollout_ends_after_it_starts",
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.release} {self.mode} for {self.consumer}"
-
-
-class PromotionApproval(models.Model):
-    """One person's word that a canary rollout may become strict."""
-
-    rollout = models.ForeignKey(Rollout, models.PROTECT, related_name="approvals")
-    approver = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
-    comment = models.TextField(blank=True)
-    created_at = models.DateTimeField()
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                fields=["rollout", "approver"], name="one_approval_per_person_and_rollout"
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.approver} approves {self.rollout}"

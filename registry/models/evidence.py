@@ -3,16 +3,21 @@
 from django.db import models
 from django.db.models import F, Q
 
-from registry.models.consumers import Consumer, Mode, Rollout
+from registry.models.bundles import Release
+from registry.models.consumers import Consumer
 from registry.models.nodes import Node
+from registry.models.rollouts import Mode, Rollout
 from registry.models.subjects import SchemaVersion
 
 
 class Diagnostic(models.Model):
-    """One kind of schema finding for one consumer, version, node and mode, counted over time."""
+    """One kind of finding for one consumer, release (none: ungoverned), node, version and mode."""
 
     consumer = models.ForeignKey(Consumer, models.PROTECT, related_name="diagnostics")
     node = models.ForeignKey(Node, models.PROTECT, related_name="diagnostics")
+    release = models.ForeignKey(
+        Release, models.PROTECT, null=True, blank=True, related_name="diagnostics"
+    )
     version = models.ForeignKey(SchemaVersion, models.PROTECT, related_name="diagnostics")
     mode = models.CharField(max_length=6, choices=Mode)
     column = models.CharField(max_length=200, blank=True)
@@ -25,8 +30,14 @@ class Diagnostic(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["consumer", "node", "version", "mode", "column", "keyword"],
+                fields=["consumer", "node", "release", "version", "mode", "column", "keyword"],
+                condition=Q(release__isnull=False),
                 name="one_diagnostic_per_kind",
+            ),
+            models.UniqueConstraint(
+                fields=["consumer", "node", "version", "mode", "column", "keyword"],
+                condition=Q(release__isnull=True),
+                name="one_ungoverned_diagnostic_per_kind",
             ),
             models.CheckConstraint(
                 condition=Q(last_seen_at__gte=F("first_seen_at")), name="diagnostic_times_ordered"
@@ -46,6 +57,7 @@ class CanaryTally(models.Model):
     rows = models.PositiveBigIntegerField(default=0)
     violations = models.PositiveBigIntegerField(default=0)
     unchecked = models.PositiveBigIntegerField(default=0)
+    last_read_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [

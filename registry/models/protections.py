@@ -33,6 +33,28 @@ protect(
         "registry.Rollout",
         fields=("consumer", "bundle", "release", "mode", "started_at", "promoted_from", "restores"),
     ),
+    Immutable(
+        "registry.GateOverride",
+        fields=("rollout", "requested_by", "reason", "requested_at", "expires_at"),
+    ),
+    Immutable(
+        "registry.Incident",
+        fields=("consumer", "bundle", "release", "node", "opened_by", "opened_at"),
+    ),
+    Refuse(
+        "registry.GateOverride",
+        name="confirmed",
+        message="a confirmed override stays as it is",
+        when="{old.confirmed_at} IS NOT NULL",
+        on=("update",),
+    ),
+    Refuse(
+        "registry.Incident",
+        name="closed",
+        message="a closed incident stays closed",
+        when="{old.closed_at} IS NOT NULL",
+        on=("update",),
+    ),
     Refuse(
         "registry.Review",
         name="author_reviews",
@@ -245,6 +267,51 @@ protect(
         " AND {r:registry.Rollout.mode} = 'canary'"
         " AND {r:registry.Rollout.consumer} = {new.consumer}"
         " AND {r:registry.Rollout.release} = {new.release})",
+        on=("insert",),
+    ),
+    Refuse(
+        "registry.Rollout",
+        name="too_few_approvals",
+        message="a promotion needs its policy's approvals, or an override by two people",
+        when="{new.promoted_from} IS NOT NULL"
+        " AND (SELECT COUNT(*) FROM {registry.PromotionApproval}"
+        " WHERE {registry.PromotionApproval.rollout} = {new.promoted_from})"
+        " < (SELECT {registry.GatePolicy.required_approvals} FROM {registry.GatePolicy}"
+        " JOIN {registry.Bundle} ON {registry.Bundle.gate_policy} = {registry.GatePolicy.id}"
+        " WHERE {registry.Bundle.id} = {new.bundle})"
+        " AND NOT EXISTS (SELECT 1 FROM {registry.GateOverride}"
+        " WHERE {registry.GateOverride.rollout} = {new.promoted_from}"
+        " AND {registry.GateOverride.confirmed_at} IS NOT NULL"
+        " AND {registry.GateOverride.expires_at} > {new.started_at})",
+        on=("insert",),
+    ),
+    Refuse(
+        "registry.Rollout",
+        name="ramp_without_approvals",
+        message="a ramp grows with its policy's approvals, or an override by two people",
+        when="{new.ramp_percent} > {old.ramp_percent}"
+        " AND (SELECT COUNT(*) FROM {registry.PromotionApproval}"
+        " WHERE {registry.PromotionApproval.rollout} = {new.id})"
+        " < (SELECT {registry.GatePolicy.required_approvals} FROM {registry.GatePolicy}"
+        " JOIN {registry.Bundle} ON {registry.Bundle.gate_policy} = {registry.GatePolicy.id}"
+        " WHERE {registry.Bundle.id} = {new.bundle})"
+        " AND NOT EXISTS (SELECT 1 FROM {registry.GateOverride}"
+        " WHERE {registry.GateOverride.rollout} = {new.id}"
+        " AND {registry.GateOverride.confirmed_at} IS NOT NULL)",
+        on=("update",),
+    ),
+    Refuse(
+        "registry.BundleMember",
+        name="shared_subject",
+        message="a consumer's bundles share no subject",
+        when="EXISTS (SELECT 1 FROM {mine:registry.Subscription}"
+        " JOIN {other:registry.Subscription}"
+        " ON {other:registry.Subscription.consumer} = {mine:registry.Subscription.consumer}"
+        " JOIN {held:registry.BundleMember}"
+        " ON {held:registry.BundleMember.bundle} = {other:registry.Subscription.bundle}"
+        " WHERE {mine:registry.Subscription.bundle} = {new.bundle}"
+        " AND {other:registry.Subscription.bundle} <> {new.bundle}"
+        " AND {held:registry.BundleMember.subject} = {new.subject})",
         on=("insert",),
     ),
     Refuse(

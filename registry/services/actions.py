@@ -12,6 +12,9 @@ from registry.actors import Actor
 from registry.audit.events import Outcome
 from registry.errors import NotAllowed, SeamlessError
 from registry.services.audit import record
+from registry.services.state import move_version
+
+_WITHOUT_EFFECT_ON_READS = ("backfill.",)
 
 
 @dataclass
@@ -34,7 +37,7 @@ def audited_action(
     now: datetime,
     reason: str = "",
 ) -> Iterator[ActionRecord]:
-    """Run the body and its audit record in one durable transaction.
+    """Run the body and its audit record in one durable transaction, and move the version.
 
     A `SeamlessError` rolls the body back and is recorded as denied (who) or refused (what) in a
     transaction of its own, then goes on up. Durable: an action inside another action's transaction
@@ -59,6 +62,8 @@ def audited_action(
         with transaction.atomic(durable=True):
             yield entry
             write("ok", entry.reason, entry.after)
+            if not action.startswith(_WITHOUT_EFFECT_ON_READS):
+                move_version()
     except SeamlessError as refusal:
         with transaction.atomic():
             outcome: Outcome = "denied" if isinstance(refusal, NotAllowed) else "refused"

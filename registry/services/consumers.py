@@ -17,13 +17,8 @@ from registry.names import NAME_RULE, is_name
 from registry.services.access import require_role
 from registry.services.actions import audited_action
 from registry.services.offers import offer_release
-from registry.services.releases import bundle_named
+from registry.services.releases import SharedSubject, locked_bundle
 from registry.services.subjects import team_named
-
-
-class SharedSubject(Conflict):
-    code = "shared_subject"
-    title = "Two bundles share a subject"
 
 
 def consumer_named(name: str) -> Consumer:
@@ -55,16 +50,89 @@ def subscribe(*, actor: Actor, consumer: str, bundle: str, now: datetime) -> Rol
     with audited_action(
         "consumer.subscribe", actor=actor, object_type="consumer", object_id=consumer, now=now
     ) as entry:
+        entry.after = {"bundle": bundle}
+        return add_subscription(actor=actor, consumer=consumer, bundle=bundle, now=now)
+
+
+def add_subscription(*, actor: Actor, consumer: str, bundle: str, now: datetime) -> Rollout | None:
+    """Inside the caller's action. The bundle is locked first, as whoever cuts a release does."""
+    consumer_named(consumer)
+    target = locked_bundle(bundle)
+    reader = _locked(consumer)
+    require_role(actor, reader.owner_team, Role.CONSUMER_ADMIN)
+    _refuse_shared_subject(reader, target.pk, bundle)
+    Subscription.objects.create(consumer=reader, bundle=target, created_at=now)
+    newest = target.releases.order_by("-number").first()
+    if newest is None:
+        return None
+    return offer_release(actor=actor, consumer=reader, release=newest, now=now)
+
+
+def unsubscribe(*, actor: Actor, consumer: str, bundle: str, now: datetime, reason: str) -> None:
+    """The consumer reads the bundle no longer, at once; its rollouts of the bundle end."""
+    with audited_action(
+        "consumer.unsubscribe",
+        actor=actor,
+        object_type="consumer",
+        object_id=consumer,
+        now=now,
+        reason=reason,
+    ) as entry:
+        entry.before = {"bundle": bundle}
+        end_subscription(actor=actor, consumer=consumer, bundle=bundle, now=now)
+
+
+def end_subscription(*, actor: Actor, consumer: str, bundle: str, now: datetime) -> None:
+    """Inside the caller's action."""
+    consumer_named(consumer)
+    target = locked_bundle(bundle)
+    reader = _locked(consumer)
+    require_role(actor, reader.owner_team, Role.CONSUMER_ADMIN)
+    if not reader.subscriptions.filter(bundle=target).delete()[0]:
+        raise NotFound(f"{consumer} does not subscribe to {bundle!r}.")
+    reader.rollouts.filter(bundle=target, ended_at__isnull=True).update(ended_at=now)
+
+
+def revoke_grant(*, actor: Actor, consumer: str, node_id: str, now: datetime, reason: str) -> None:
+    """Take back a node that was granted by name."""
+    with audited_action(
+        "consumer.revoke_grant",
+        actor=actor,
+        object_type="consumer",
+        object_id=consumer,
+        now=now,
+        reason=reason,
+    ) as entry:
+        reader = _locked(consumer)
+        node = Node.objects.select_related("subject__owner_team").filter(node_id=node_id).first()
+        if node is None:
+            raise NotFound(f"There is no node {node_id!r}.")
+        require_role(actor, node.subject.owner_team, Role.OWNER)
+        if not reader.grants.filter(node=node).delete()[0]:
+            raise NotFound(f"{node_id} is not granted to {consumer} by name.")
+        entry.before = {"node": node_id}
+
+
+def switch_consumer(
+    *, actor: Actor, consumer: str, active: bool, now: datetime, reason: str
+) -> Consumer:
+    """Switch a consumer off (its tokens are refused from then on) or on again."""
+    with audited_action(
+        "consumer.switch",
+        actor=actor,
+        object_type="consumer",
+        object_id=consumer,
+        now=now,
+        reason=reason,
+    ) as entry:
         reader = _locked(consumer)
         require_role(actor, reader.owner_team, Role.CONSUMER_ADMIN)
-        target = bundle_named(bundle)
-        _refuse_shared_subject(reader, target.pk, bundle)
-        Subscription.objects.create(consumer=reader, bundle=target, created_at=now)
-        entry.after = {"bundle": bundle}
-        newest = target.releases.order_by("-number").first()
-        if newest is None:
-            return None
-        return offer_release(actor=actor, consumer=reader, release=newest, now=now)
+        if reader.active == active:
+            raise Conflict(f"{consumer} is switched {'on' if active else 'off'} already.")
+        entry.before, entry.after = {"active": reader.active}, {"active": active}
+        reader.active = active
+        reader.save(update_fields=["active"])
+    return reader
 
 
 def grant_node(*, actor: Actor, consumer: str, node_id: str, now: datetime) -> NodeGrant:

@@ -11,12 +11,18 @@ def offer_release(
     *, actor: Actor, consumer: Consumer, release: Release, now: datetime
 ) -> Rollout | None:
     """Inside the caller's transaction: replace the live canary, unless this release is live."""
-    live = Rollout.objects.select_for_update().filter(
-        consumer=consumer, bundle=release.bundle, ended_at__isnull=True
-    )
+    lock_rollouts_of(consumer.pk)
+    live = Rollout.objects.filter(consumer=consumer, bundle=release.bundle, ended_at__isnull=True)
     if live.filter(release=release).exists():
         return None
-    live.filter(mode=Mode.CANARY).update(ended_at=now)
+    return start_canary(actor=actor, consumer=consumer, release=release, now=now)
+
+
+def start_canary(*, actor: Actor, consumer: Consumer, release: Release, now: datetime) -> Rollout:
+    """Inside the caller's transaction, the rollouts of the consumer locked."""
+    Rollout.objects.filter(
+        consumer=consumer, bundle=release.bundle, mode=Mode.CANARY, ended_at__isnull=True
+    ).update(ended_at=now)
     rollout = Rollout.objects.create(
         consumer=consumer,
         bundle=release.bundle,
@@ -35,6 +41,11 @@ def offer_release(
     return rollout
 
 
+def lock_rollouts_of(consumer_id: int) -> None:
+    """Whoever starts or ends rollouts of a consumer holds its row until the transaction ends."""
+    Consumer.objects.select_for_update().get(pk=consumer_id)
+
+
 def rollout_facts(rollout: Rollout) -> dict[str, object]:
     return {
         "consumer": rollout.consumer.name,
@@ -42,4 +53,5 @@ def rollout_facts(rollout: Rollout) -> dict[str, object]:
         "release": rollout.release.number,
         "fingerprint": rollout.release.fingerprint,
         "mode": rollout.mode,
+        **({"ramp_percent": rollout.ramp_percent} if rollout.ramp_percent else {}),
     }

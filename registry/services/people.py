@@ -1,6 +1,6 @@
-"""People, teams, roles and gate policies: who may decide, and what a decision needs."""
+"""People, teams and roles: who may decide."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.contrib.auth.models import User
 from django.contrib.auth.password_validation import validate_password
@@ -8,9 +8,8 @@ from django.core.exceptions import ValidationError
 
 from registry.actors import Actor
 from registry.errors import Conflict, InvalidInput, NotAllowed, NotFound
-from registry.models import GatePolicy, Membership, Role, Team
+from registry.models import Membership, Role, Team
 from registry.names import NAME_RULE, is_name
-from registry.services.access import require_any_team
 from registry.services.actions import audited_action
 from registry.services.subjects import team_named
 
@@ -59,37 +58,6 @@ def add_member(*, actor: Actor, team: str, username: str, role: str, now: dateti
             raise Conflict(f"{username} is {role} of {team} already.")
         entry.after = {"user": username, "role": role}
         return Membership.objects.create(team=group, user=user, role=role)
-
-
-def save_gate_policy(
-    *,
-    actor: Actor,
-    name: str,
-    observation: timedelta,
-    minimum_reads: int,
-    maximum_violations: int,
-    required_approvals: int,
-    now: datetime,
-    description: str = "",
-) -> GatePolicy:
-    """What a canary needs before it may become strict; saving again replaces it."""
-    with audited_action(
-        "gate_policy.save", actor=actor, object_type="gate_policy", object_id=name, now=now
-    ) as entry:
-        require_any_team(actor, Role.OPERATOR)
-        if observation < timedelta(0) or min(minimum_reads, maximum_violations) < 0:
-            raise InvalidInput("A gate's observation time, reads and violations are 0 or more.")
-        if required_approvals < 1:
-            raise InvalidInput("A gate needs at least one approval.")
-        fields = {
-            "description": description,
-            "observation": observation,
-            "minimum_reads": minimum_reads,
-            "maximum_violations": maximum_violations,
-            "required_approvals": required_approvals,
-        }
-        entry.after = fields | {"observation": observation.total_seconds()}
-        return GatePolicy.objects.update_or_create(name=name, defaults=fields)[0]
 
 
 def _system_only(actor: Actor) -> None:

@@ -224,8 +224,8 @@ def approve_proposal(
         if not stands.enough:
             return None
         version = _make_version(proposal, now)
-        entry.after |= {"version": version.number}
-        cut_releases_for(actor=actor, subject=proposal.subject, now=now)
+        entry.after |= {"version": version.number, "fingerprint": proposal.content.fingerprint}
+        cut_releases_for(actor=actor, subjects=[proposal.subject], now=now)
         return version
 
 

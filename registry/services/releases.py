@@ -12,7 +12,6 @@ from registry.errors import Conflict, InvalidInput, NotFound
 from registry.models import (
     Bundle,
     BundleMember,
-    GatePolicy,
     Release,
     ReleaseMember,
     Role,
@@ -25,8 +24,14 @@ from registry.names import NAME_RULE, is_name
 from registry.services.access import require_role
 from registry.services.actions import audited_action
 from registry.services.audit import record
+from registry.services.gate_policies import gate_policy_named
 from registry.services.offers import offer_release
 from registry.services.subjects import subject_named, team_named
+
+
+class SharedSubject(Conflict):
+    code = "shared_subject"
+    title = "Two bundles share a subject"
 
 
 def bundle_named(name: str) -> Bundle:
@@ -34,6 +39,24 @@ def bundle_named(name: str) -> Bundle:
         return Bundle.objects.select_related("owner_team", "gate_policy").get(name=name)
     except Bundle.DoesNotExist:
         raise NotFound(f"There is no bundle {name!r}.") from None
+
+
+def locked_bundle(name: str) -> Bundle:
+    """Whoever cuts a bundle's releases or changes who gets them holds its row."""
+    bundle_named(name)
+    found = Bundle.objects.select_for_update(of=("self",)).select_related(
+        "owner_team", "gate_policy"
+    )
+    return found.get(name=name)
+
+
+def bundle_facts(bundle: Bundle) -> dict[str, Any]:
+    return {
+        "owner_team": bundle.owner_team.name,
+        "description": bundle.description,
+        "gate_policy": bundle.gate_policy.name,
+        "subjects": sorted(bundle.subjects.values_list("name", flat=True)),
+    }
 
 
 def create_bundle(
@@ -50,30 +73,116 @@ def create_bundle(
     with audited_action(
         "bundle.create", actor=actor, object_type="bundle", object_id=name, now=now
     ) as entry:
-        team = team_named(owner_team)
-        require_role(actor, team, Role.OWNER)
-        if not is_name(name):
-            raise InvalidInput(f"{name!r} is not a bundle name: {NAME_RULE}.")
-        if Bundle.objects.filter(name=name).exists():
-            raise Conflict(f"The bundle {name!r} exists already.")
-        policy = GatePolicy.objects.filter(name=gate_policy).first()
-        if policy is None:
-            raise NotFound(f"There is no gate policy {gate_policy!r}.")
-        bundle = Bundle.objects.create(
-            name=name, owner_team=team, description=description, gate_policy=policy
+        bundle = start_bundle(
+            actor=actor,
+            name=name,
+            owner_team=owner_team,
+            gate_policy=gate_policy,
+            description=description,
         )
         for subject in sorted(set(subjects)):
             BundleMember.objects.create(bundle=bundle, subject=subject_named(subject))
-        entry.after = {"subjects": sorted(set(subjects)), "gate_policy": policy.name}
-        _cut(actor=actor, bundle=bundle, now=now)
+        entry.after = bundle_facts(bundle)
+        cut(actor=actor, bundle=bundle, now=now)
     return bundle
 
 
-def cut_releases_for(*, actor: Actor, subject: Subject, now: datetime) -> list[Release]:
-    """Inside the approving transaction: every bundle that holds the subject gets its release."""
-    bundles = Bundle.objects.filter(members__subject=subject).order_by("pk")
-    cut = [_cut(actor=actor, bundle=bundle, now=now) for bundle in bundles]
-    return [release for release in cut if release is not None]
+def start_bundle(
+    *, actor: Actor, name: str, owner_team: str, gate_policy: str, description: str
+) -> Bundle:
+    """Inside the caller's action: a bundle without members."""
+    team = team_named(owner_team)
+    require_role(actor, team, Role.OWNER)
+    if not is_name(name):
+        raise InvalidInput(f"{name!r} is not a bundle name: {NAME_RULE}.")
+    if Bundle.objects.filter(name=name).exists():
+        raise Conflict(f"The bundle {name!r} exists already.")
+    return Bundle.objects.create(
+        name=name,
+        owner_team=team,
+        description=description,
+        gate_policy=gate_policy_named(gate_policy),
+    )
+
+
+def change_bundle(
+    *,
+    actor: Actor,
+    name: str,
+    now: datetime,
+    add: Sequence[str] = (),
+    remove: Sequence[str] = (),
+    gate_policy: str | None = None,
+    description: str | None = None,
+) -> Release | None:
+    """Change members, gate policy or description; other members make another release.
+
+    What is removed can no longer be read through the bundle, at once.
+    """
+    with audited_action(
+        "bundle.change", actor=actor, object_type="bundle", object_id=name, now=now
+    ) as entry:
+        bundle = locked_bundle(name)
+        require_role(actor, bundle.owner_team, Role.OWNER)
+        if not (add or remove) and gate_policy is None and description is None:
+            raise InvalidInput("Nothing to change: name members, a gate policy or a description.")
+        entry.before = bundle_facts(bundle)
+        change_members(bundle, add=add, remove=remove)
+        if gate_policy is not None:
+            bundle.gate_policy = gate_policy_named(gate_policy)
+        if description is not None:
+            bundle.description = description
+        bundle.save(update_fields=["gate_policy", "description"])
+        entry.after = bundle_facts(bundle)
+        return cut(actor=actor, bundle=bundle, now=now) if add or remove else None
+
+
+def change_members(bundle: Bundle, *, add: Sequence[str], remove: Sequence[str]) -> None:
+    """Inside the caller's action, the bundle locked."""
+    held = set(bundle.subjects.values_list("name", flat=True))
+    if both := sorted(set(add) & set(remove)):
+        raise InvalidInput(f"{both[0]} is both added and removed.")
+    for name in sorted(set(remove)):
+        if name not in held:
+            raise NotFound(f"{bundle} does not hold the subject {name!r}.")
+        bundle.members.filter(subject__name=name).delete()
+    for name in sorted(set(add)):
+        subject = subject_named(name)
+        if name in held:
+            raise Conflict(f"{bundle} holds the subject {name} already.")
+        _refuse_shared(bundle, subject)
+        BundleMember.objects.create(bundle=bundle, subject=subject)
+    if held and held <= set(remove) and not add:
+        raise InvalidInput(f"{bundle} would hold no subject.")
+
+
+def cut_release(*, actor: Actor, name: str, now: datetime) -> Release:
+    """The release of this moment, cut on demand; if nothing changed, the one there is."""
+    with audited_action(
+        "bundle.cut", actor=actor, object_type="bundle", object_id=name, now=now
+    ) as entry:
+        bundle = locked_bundle(name)
+        require_role(actor, bundle.owner_team, Role.OWNER)
+        release = cut(actor=actor, bundle=bundle, now=now)
+        if release is None:
+            raise Conflict(f"No member of {name} has an approved version yet.")
+        entry.after = {"release": release.number, "fingerprint": release.fingerprint}
+        return release
+
+
+def cut_releases_for(*, actor: Actor, subjects: Sequence[Subject], now: datetime) -> list[Release]:
+    """Inside the approving transaction: every bundle with one of the subjects gets one release."""
+    bundles = Bundle.objects.filter(members__subject__in=subjects).distinct().order_by("pk")
+    made = [cut(actor=actor, bundle=bundle, now=now) for bundle in bundles]
+    return [release for release in made if release is not None]
+
+
+def release_of(bundle: str, number: int) -> Release:
+    found = Release.objects.select_related("bundle").filter(bundle__name=bundle, number=number)
+    release = found.first()
+    if release is None:
+        raise NotFound(f"There is no release {number} of {bundle!r}.")
+    return release
 
 
 def release_fingerprint(bundle: str, members: Sequence[tuple[str, str]]) -> str:
@@ -85,10 +194,13 @@ def release_fingerprint(bundle: str, members: Sequence[tuple[str, str]]) -> str:
     return fingerprint(document)
 
 
-def _cut(*, actor: Actor, bundle: Bundle, now: datetime) -> Release | None:
-    """The release of the members' newest approved versions: an equal one comes back."""
-    Bundle.objects.select_for_update().get(pk=bundle.pk)
-    versions = _newest_versions(bundle)
+def cut(*, actor: Actor, bundle: Bundle, now: datetime) -> Release | None:
+    """Inside the caller's action: the release of the members' newest approved versions.
+
+    An equal one comes back. Each subscriber is offered it as a canary.
+    """
+    locked_bundle(bundle.name)
+    versions = newest_versions(bundle)
     if not versions:
         return None
     digest = release_fingerprint(
@@ -97,12 +209,13 @@ def _cut(*, actor: Actor, bundle: Bundle, now: datetime) -> Release | None:
     release = bundle.releases.filter(fingerprint=digest).first()
     if release is None:
         release = _create(actor, bundle, digest, versions, now)
-    for subscription in Subscription.objects.filter(bundle=bundle).select_related("consumer"):
+    subscriptions = Subscription.objects.filter(bundle=bundle).select_related("consumer")
+    for subscription in subscriptions.order_by("consumer_id"):
         offer_release(actor=actor, consumer=subscription.consumer, release=release, now=now)
     return release
 
 
-def _newest_versions(bundle: Bundle) -> list[SchemaVersion]:
+def newest_versions(bundle: Bundle) -> list[SchemaVersion]:
     approved = (
         SchemaVersion.objects.filter(
             subject__memberships__bundle=bundle, state=VersionState.APPROVED
@@ -133,3 +246,18 @@ def _create(
         after={"fingerprint": digest, "members": {v.subject.name: v.number for v in versions}},
     )
     return release
+
+
+def _refuse_shared(bundle: Bundle, subject: Subject) -> None:
+    """A subscriber that reads the subject through another bundle would have two judges for it."""
+    subscribers = bundle.subscriptions.values("consumer")
+    clash = (
+        Subscription.objects.filter(consumer__in=subscribers, bundle__members__subject=subject)
+        .select_related("consumer", "bundle")
+        .first()
+    )
+    if clash is not None:
+        raise SharedSubject(
+            f"{clash.consumer} reads the subject {subject} through {clash.bundle} already; "
+            "a subject may come from one bundle only."
+        )

@@ -1,37 +1,16 @@
 """Which release judges a read: the one question that every response answers to."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
-
-from django.db.models import F
 
 from registry.errors import NotFound
-from registry.models import BundleMember, Consumer, Mode, Node, ReleaseMember, SchemaVersion
+from registry.models import Consumer, Node
 from registry.names import is_node_id
-from registry.services.proposals import latest_version
-from registry.services.references import stored_references
+from registry.ramps import in_ramp
+from registry.services import snapshot
+from registry.services.snapshot import BoundVersion, Governed
 from registry.spans import span
 
-
-@dataclass(frozen=True, slots=True)
-class BoundVersion:
-    """One schema version as a check sees it; `release` facts are empty for an ungoverned read."""
-
-    version_id: int
-    subject: str
-    number: int
-    fingerprint: str
-    resolved_fingerprint: str
-    document: dict[str, Any]
-    references: Mapping[str, Any]
-    rollout_id: int | None = None
-    bundle: str = ""
-    release: int | None = None
-    release_fingerprint: str = ""
-    deprecated_at: datetime | None = None
-    sunset_at: datetime | None = None
+__all__ = ["BoundVersion", "Resolution", "readable_node", "readable_nodes", "resolve"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,82 +26,40 @@ class Resolution:
 
 def readable_node(consumer: Consumer, node_id: str) -> Node:
     """The node, if its subject is in a subscribed bundle or it was granted by name; else 404."""
-    found = Node.objects.select_related("subject", "sla").filter(node_id=node_id)
-    node = found.first() if is_node_id(node_id) else None
-    if node is not None and _may_read(consumer, node):
+    known = snapshot.current()
+    node = known.nodes.get(node_id) if is_node_id(node_id) else None
+    if node is not None and known.may_read(consumer.pk, node):
         return node
     raise NotFound(f"There is no node {node_id!r} that {consumer} may read.")
 
 
 def readable_nodes(consumer: Consumer) -> list[Node]:
-    nodes = Node.objects.select_related("subject")
-    granted = nodes.filter(grants__consumer=consumer)
-    subscribed = nodes.filter(subject__memberships__bundle__subscriptions__consumer=consumer)
-    return list((granted | subscribed).distinct().order_by("node_id"))
+    known = snapshot.current()
+    nodes = [node for node in known.nodes.values() if known.may_read(consumer.pk, node)]
+    return sorted(nodes, key=lambda node: node.node_id)
 
 
 @span("seamless.schema.resolve")
-def resolve(consumer: Consumer, node: Node) -> Resolution:
-    """Strict and canary of the live rollouts; without any, a canary of the newest version."""
-    newest = latest_version(node.subject)
+def resolve(consumer: Consumer, node: Node, window: tuple[int, int] | None = None) -> Resolution:
+    """Strict and canary of the live rollouts; without any, a canary of the newest version.
+
+    `window` (first and last bar asked for) decides whether a growing rollout judges this request.
+    """
+    known = snapshot.current()
+    newest = known.newest.get(node.subject_id)
     if newest is None:
         raise NotFound(f"The subject {node.subject} of {node.node_id} has no approved version yet.")
-    bound = _bound(newest)
-    live = {
-        member.mode: _bound(member.version, member)
-        for member in _live_members(consumer, node.subject_id)
-    }
-    governed = bool(live)
-    return Resolution(
-        node=node,
-        bound=bound,
-        strict=live.get(Mode.STRICT),
-        canary=live.get(Mode.CANARY) if governed else bound,
-        governed=governed,
-    )
+    live = known.governed.get((consumer.pk, node.subject_id))
+    if live is None:
+        return Resolution(node, bound=newest, strict=None, canary=newest, governed=False)
+    if _is_ramped(live, consumer, node, window):
+        return Resolution(node, bound=newest, strict=live.canary, canary=None, governed=True)
+    return Resolution(node, bound=newest, strict=live.strict, canary=live.canary, governed=True)
 
 
-def _may_read(consumer: Consumer, node: Node) -> bool:
-    return (
-        BundleMember.objects.filter(
-            subject_id=node.subject_id, bundle__subscriptions__consumer=consumer
-        ).exists()
-        or consumer.grants.filter(node=node).exists()
-    )
-
-
-def _live_members(consumer: Consumer, subject_id: int) -> list[Any]:
-    return list(
-        ReleaseMember.objects.filter(
-            subject_id=subject_id,
-            release__rollouts__consumer=consumer,
-            release__rollouts__ended_at__isnull=True,
-        )
-        .select_related("version__content", "version__subject", "release__bundle")
-        .annotate(mode=F("release__rollouts__mode"), rollout_id=F("release__rollouts__pk"))
-    )
-
-
-def _bound(version: SchemaVersion, member: Any = None) -> BoundVersion:
-    origin = (
-        {}
-        if member is None
-        else {
-            "rollout_id": member.rollout_id,
-            "bundle": member.release.bundle.name,
-            "release": member.release.number,
-            "release_fingerprint": member.release.fingerprint,
-        }
-    )
-    return BoundVersion(
-        version_id=version.pk,
-        subject=version.subject.name,
-        number=version.number,
-        fingerprint=version.content.fingerprint,
-        resolved_fingerprint=version.resolved_fingerprint,
-        document=version.content.document,
-        references=stored_references(version.content.canonical),
-        deprecated_at=version.deprecated_at,
-        sunset_at=version.sunset_at,
-        **origin,
-    )
+def _is_ramped(
+    live: Governed, consumer: Consumer, node: Node, window: tuple[int, int] | None
+) -> bool:
+    if not live.ramp_percent or window is None:
+        return False
+    return in_ramp(consumer.name, node.node_id, window, live.ramp_percent)

@@ -9,9 +9,11 @@ from django.db import transaction
 from registry.actors import Actor
 from registry.errors import InvalidInput, NotAllowed, NotAuthenticated, NotFound
 from registry.models import AccessToken, Consumer, Role
+from registry.services import snapshot
 from registry.services.access import require_person, require_role
 from registry.services.actions import ActionRecord, audited_action
 from registry.services.audit import record
+from registry.services.last_used import note_use
 from registry.tokens import SCOPES, NewToken, digest_of, new_token, prefix_of
 
 MAX_LIFETIME = timedelta(days=366)
@@ -72,6 +74,15 @@ def revoke_token(*, actor: Actor, prefix: str, now: datetime, reason: str) -> No
         token.filter(revoked_at__isnull=True).update(revoked_at=now)
 
 
+def known_token(secret: str, now: datetime) -> AccessToken | None:
+    """The live token as the snapshot has it, without a query; None where `use_token` must look."""
+    token = snapshot.current().tokens.get(digest_of(secret))
+    if token is None or token.expires_at <= now:
+        return None
+    note_use(token.pk, now)
+    return token
+
+
 def use_token(*, secret: str, now: datetime, source: str, request_id: str) -> AccessToken:
     """The live token behind a secret. An expired or revoked one is refused and recorded."""
     prefix = prefix_of(secret)
@@ -104,6 +115,7 @@ def use_token(*, secret: str, now: datetime, source: str, request_id: str) -> Ac
                 reason=fault,
             )
         raise TokenRefused(fault)
+    note_use(token.pk, now)
     return token
 
 

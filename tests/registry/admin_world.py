@@ -19,6 +19,7 @@ from registry.models import Mode, Node, Proposal, SchemaVersion
 from registry.services import (
     consumers,
     evidence,
+    gate_policies,
     nodes,
     people,
     proposals,
@@ -51,12 +52,11 @@ class World:
         for team in ("market", "research"):
             people.create_team(actor=SYSTEM, name=team, now=now)
         self.users = {name: self._person(name) for name in ROLES}
-        people.save_gate_policy(
+        gate_policies.save_gate_policy(
             actor=SYSTEM,
             name="quick",
             observation=timedelta(0),
             minimum_reads=1,
-            maximum_violations=0,
             required_approvals=1,
             now=now,
         )

@@ -79,7 +79,16 @@ def test_from_subject_to_strict_over_http(cast: Cast, olive: Person, ravi: Perso
     rollout = carl.post("consumers/pricing/subscriptions", {"bundle": "market"}).json()["rollout"]
     assert (rollout["mode"], [gate["name"] for gate in rollout["gates"]]) == (
         "canary",
-        ["observation", "reads", "violations", "approvals"],
+        [
+            "observation",
+            "reads",
+            "rows",
+            "violations",
+            "unchecked",
+            "nodes",
+            "incidents",
+            "approvals",
+        ],
     )
     closed = carl.post(f"rollouts/{rollout['id']}/promote")
     assert (closed.status_code, code_of(closed)) == (409, "gates_closed")

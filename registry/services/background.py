@@ -1,0 +1,63 @@
+"""One task every so often, on a daemon thread of this process: never in the way of a request."""
+
+import atexit
+import os
+from collections.abc import Callable
+from threading import Event, Lock, Thread
+
+import structlog
+from django.db import close_old_connections, connections
+
+logger = structlog.get_logger("seamless.schema")
+
+
+class Rounds:
+    """Runs `task` each `seconds()`, from the first `start` on; after a fork, from the next one.
+
+    A round that fails is logged and the next one tries again. With 0 seconds there is no thread:
+    whoever hands in work then does it at once.
+    """
+
+    def __init__(self, name: str, task: Callable[[], None], seconds: Callable[[], float]) -> None:
+        self._name, self._task, self._seconds = name, task, seconds
+        self._lock = Lock()
+        self._stop = Event()
+        self._thread: Thread | None = None
+        self._pid = 0
+
+    def start(self) -> None:
+        if self._pid == os.getpid():
+            return
+        with self._lock:
+            if self._pid == os.getpid():
+                return
+            self._stop = Event()
+            self._thread = Thread(
+                target=self._run, args=(self._stop,), name=self._name, daemon=True
+            )
+            self._thread.start()
+            self._pid = os.getpid()
+            atexit.register(self.stop)
+
+    def stop(self) -> None:
+        """End the thread after its round; what is left to do is done once more by `task`."""
+        with self._lock:
+            thread, self._thread = self._thread, None
+            ours, self._pid = self._pid == os.getpid(), 0
+        if thread is not None and ours:
+            self._stop.set()
+            thread.join(timeout=10)
+            atexit.unregister(self.stop)
+
+    def _run(self, stop: Event) -> None:
+        while not stop.wait(self._seconds()):
+            close_old_connections()
+            self._round()
+        self._round()
+        connections.close_all()
+
+    def _round(self) -> None:
+        try:
+            self._task()
+        except Exception:
+            logger.exception("background.failed", task=self._name)
