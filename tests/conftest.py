@@ -129,5 +129,5 @@ def _own_snapshot() -> Iterator[None]:
     from registry.services import evidence, last_used, snapshot
 
     yield
-    for forgotten in (evidence.stop, last_used.stop, snapshot.forget):
-        forgotten()
+    for memory in (evidence, last_used, snapshot):
+        memory.forget()

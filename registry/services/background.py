@@ -37,24 +37,30 @@ class Rounds:
             )
             self._thread.start()
             self._pid = os.getpid()
-            atexit.register(self.stop)
+            atexit.register(self.finish)
 
     def stop(self) -> None:
-        """End the thread after its round; what is left to do is done once more by `task`."""
+        """End the thread; it starts again with the next `start`."""
         with self._lock:
             thread, self._thread = self._thread, None
             ours, self._pid = self._pid == os.getpid(), 0
         if thread is not None and ours:
             self._stop.set()
             thread.join(timeout=10)
-            atexit.unregister(self.stop)
+            atexit.unregister(self.finish)
+
+    def finish(self) -> None:
+        """At the end of the process: what is left to do is done once more."""
+        self.stop()
+        self._round()
 
     def _run(self, stop: Event) -> None:
-        while not stop.wait(self._seconds()):
-            close_old_connections()
-            self._round()
-        self._round()
-        connections.close_all()
+        try:
+            while not stop.wait(self._seconds()):
+                close_old_connections()
+                self._round()
+        finally:
+            connections.close_all()
 
     def _round(self) -> None:
         try:

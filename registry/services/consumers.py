@@ -17,7 +17,7 @@ from registry.names import NAME_RULE, is_name
 from registry.services.access import require_role
 from registry.services.actions import audited_action
 from registry.services.offers import offer_release
-from registry.services.releases import SharedSubject, locked_bundle
+from registry.services.releases import SharedSubject, current_release, locked_bundle
 from registry.services.subjects import team_named
 
 
@@ -62,10 +62,10 @@ def add_subscription(*, actor: Actor, consumer: str, bundle: str, now: datetime)
     require_role(actor, reader.owner_team, Role.CONSUMER_ADMIN)
     _refuse_shared_subject(reader, target.pk, bundle)
     Subscription.objects.create(consumer=reader, bundle=target, created_at=now)
-    newest = target.releases.order_by("-number").first()
-    if newest is None:
+    release = current_release(target)
+    if release is None:
         return None
-    return offer_release(actor=actor, consumer=reader, release=newest, now=now)
+    return offer_release(actor=actor, consumer=reader, release=release, now=now)
 
 
 def unsubscribe(*, actor: Actor, consumer: str, bundle: str, now: datetime, reason: str) -> None:

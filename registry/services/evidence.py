@@ -88,9 +88,10 @@ def flush() -> None:
         raise
 
 
-def stop() -> None:
-    """End the thread that flushes, after a last flush."""
+def forget() -> None:
+    """Start anew, as a process does: what was gathered is not written."""
     _rounds.stop()
+    _batch.take()
 
 
 @dataclass(slots=True)

@@ -42,9 +42,11 @@ def flush() -> None:
         raise
 
 
-def stop() -> None:
-    """End the thread that flushes, after a last flush."""
+def forget() -> None:
+    """Start anew, as a process does: what was gathered is not written."""
     _rounds.stop()
+    with _lock:
+        _used.clear()
 
 
 _rounds = Rounds("last-used", flush, lambda: settings.SEAMLESS_EVIDENCE_SECONDS)

@@ -1,6 +1,6 @@
 """Bundles and the releases cut from them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -200,12 +200,10 @@ def cut(*, actor: Actor, bundle: Bundle, now: datetime) -> Release | None:
     An equal one comes back. Each subscriber is offered it as a canary.
     """
     locked_bundle(bundle.name)
-    versions = newest_versions(bundle)
+    versions = latest_versions(bundle.subjects.values_list("name", flat=True))
     if not versions:
         return None
-    digest = release_fingerprint(
-        bundle.name, [(v.subject.name, v.resolved_fingerprint) for v in versions]
-    )
+    digest = _fingerprint_of(bundle, versions)
     release = bundle.releases.filter(fingerprint=digest).first()
     if release is None:
         release = _create(actor, bundle, digest, versions, now)
@@ -215,15 +213,27 @@ def cut(*, actor: Actor, bundle: Bundle, now: datetime) -> Release | None:
     return release
 
 
-def newest_versions(bundle: Bundle) -> list[SchemaVersion]:
+def latest_versions(subjects: Iterable[str]) -> list[SchemaVersion]:
+    """The newest approved version of each of the subjects that has one, by subject."""
     approved = (
-        SchemaVersion.objects.filter(
-            subject__memberships__bundle=bundle, state=VersionState.APPROVED
-        )
+        SchemaVersion.objects.filter(subject__name__in=subjects, state=VersionState.APPROVED)
         .select_related("subject")
         .order_by("subject__name", "number")
     )
     return list({version.subject_id: version for version in approved}.values())
+
+
+def current_release(bundle: Bundle) -> Release | None:
+    """The release that the members come to; members and versions may come back to an older one."""
+    versions = latest_versions(bundle.subjects.values_list("name", flat=True))
+    digest = _fingerprint_of(bundle, versions)
+    return bundle.releases.filter(fingerprint=digest).first()
+
+
+def _fingerprint_of(bundle: Bundle, versions: Sequence[SchemaVersion]) -> str:
+    return release_fingerprint(
+        bundle.name, [(v.subject.name, v.resolved_fingerprint) for v in versions]
+    )
 
 
 def _create(

@@ -235,8 +235,9 @@ def _is_active(token: AccessToken) -> bool:
 
 def _live_members() -> Any:
     return (
-        ReleaseMember.objects.filter(release__rollouts__ended_at__isnull=True)
-        .exclude(release__rollouts__isnull=True)
+        ReleaseMember.objects.filter(
+            release__rollouts__isnull=False, release__rollouts__ended_at__isnull=True
+        )
         .select_related("release__bundle")
         .annotate(
             mode=F("release__rollouts__mode"),
