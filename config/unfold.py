@@ -74,6 +74,8 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     _list("Consumers", "group_work", "registry_consumer"),
                     _list("Rollouts", "rocket_launch", "registry_rollout"),
+                    _list("Incidents", "warning", "registry_incident"),
+                    _list("Gate overrides", "lock_open", "registry_gateoverride"),
                     _list("Gate policies", "rule", "registry_gatepolicy"),
                     _list("Tokens", "key", "registry_accesstoken", "may_keep_tokens"),
                 ],

@@ -7,8 +7,8 @@ from django.utils import timezone
 
 from registry.services.audit import seal
 from registry.services.audit.export_jobs import expire_exports, run_next_export
-from registry.services.replays import run_replays
 from registry.services.incidents import close_clean_incidents
+from registry.services.replays import run_replays
 from registry.services.rollouts import promote_ready
 
 EXPORT_SECONDS = 3_600

@@ -1,24 +1,56 @@
 """Bundles and their releases."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Any
 
 from django.contrib import admin
 from django.db.models import Count, Max, QuerySet
-from django.http import HttpRequest
-from unfold.decorators import display
+from django.http import HttpRequest, HttpResponse
+from unfold.decorators import action, display
+from unfold.enums import ActionVariant
+from unfold.forms import BaseDialogForm
 
+from registry.admin.decisions import DecisionAdmin, dialog
 from registry.admin.panels import Panel, brief, link, moment
 from registry.admin.readonly import ReadOnlyAdmin
 from registry.models import Bundle, Release
+from registry.services import releases
+from registry.services.comparisons import compare_releases
 
 
 @admin.register(Bundle)
-class BundleAdmin(ReadOnlyAdmin):
+class BundleAdmin(DecisionAdmin):
     list_display = ("named", "owner_team", "n_subjects", "newest_release", "gate_policy")
     list_filter = ("owner_team", "gate_policy")
     list_select_related = ("owner_team", "gate_policy")
     search_fields = ("name", "description")
     ordering = ("name",)
+    actions_detail = ("cut",)
+
+    def offered(self, obj: Bundle) -> Collection[str]:
+        return self.actions_detail
+
+    @action(
+        description="Cut a release",
+        icon="content_cut",
+        variant=ActionVariant.PRIMARY,
+        permissions=["view"],
+        dialog=dialog(
+            "Cut a release",
+            "The newest approved versions of the members; if nothing changed, the release there "
+            "is. Subscribers get it as a canary.",
+            BaseDialogForm,
+            "Cut",
+        ),
+    )
+    def cut(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+        bundle = self.object_or_404(request, object_id)
+        return self.decide(
+            request,
+            bundle,
+            lambda actor, now: releases.cut_release(actor=actor, name=bundle.name, now=now),
+            lambda release: f"The release of this moment is {release.number}.",
+        )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Bundle]:
         found: QuerySet[Bundle] = super().get_queryset(request)
@@ -84,6 +116,7 @@ class ReleaseAdmin(ReadOnlyAdmin):
         members = obj.members.select_related("subject", "version__subject")
         rollouts = obj.rollouts.select_related("consumer", "release__bundle").order_by("-pk")
         return (
+            *_comparison(obj),
             Panel(
                 title="Members",
                 headers=("Subject", "Version", "Resolved fingerprint"),
@@ -102,3 +135,27 @@ class ReleaseAdmin(ReadOnlyAdmin):
                 rows=[(link(r), moment(r.started_at), moment(r.ended_at)) for r in rollouts],
             ),
         )
+
+
+def _comparison(release: Release) -> Sequence[Panel]:
+    """What it has over the release before it."""
+    before = release.bundle.releases.filter(number__lt=release.number).order_by("-number").first()
+    if before is None:
+        return ()
+    found = compare_releases(before, release)
+    rows: list[Sequence[Any]] = [
+        ("added", name, "", number) for name, number in found.added.items()
+    ]
+    rows += [("removed", name, number, "") for name, number in found.removed.items()]
+    rows += [(_pointers(one.changes), one.subject, one.before, one.after) for one in found.changed]
+    return (
+        Panel(
+            title=f"Against release {before.number}",
+            headers=("Change", "Subject", "Version before", "Version now"),
+            rows=rows,
+        ),
+    )
+
+
+def _pointers(changes: Sequence[dict[str, Any]]) -> str:
+    return ", ".join(one["new_pointer"] or one["old_pointer"] for one in changes)

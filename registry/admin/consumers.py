@@ -7,6 +7,7 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.safestring import SafeString
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 
@@ -16,6 +17,7 @@ from registry.admin.panels import STATE_COLOURS, Panel, label, link, moment
 from registry.admin.readonly import ReadOnlyAdmin
 from registry.models import AccessToken, Consumer, Role
 from registry.services import tokens
+from registry.services.resolution import BoundVersion, readable_governed
 
 
 @admin.register(Consumer)
@@ -31,7 +33,7 @@ class ConsumerAdmin(ReadOnlyAdmin):
         return consumer.name, consumer.description
 
     def panels(self, request: HttpRequest, obj: Consumer) -> Sequence[Panel]:
-        return (_subscriptions(obj), _live_rollouts(obj), _grants(obj))
+        return (_subscriptions(obj), _live_rollouts(obj), _nodes(obj), _grants(obj))
 
 
 @admin.register(AccessToken)
@@ -140,6 +142,26 @@ def _live_rollouts(consumer: Consumer) -> Panel:
             for r in live.order_by("bundle__name", "mode")
         ],
     )
+
+
+def _nodes(consumer: Consumer) -> Panel:
+    """Every node it may read; what no rollout governs says so."""
+    return Panel(
+        title="Nodes it reads",
+        headers=("Node", "Strict", "Canary", ""),
+        rows=[
+            (link(one.node), _judge(one.strict), _judge(one.canary), _governance(one.governed))
+            for one in readable_governed(consumer)
+        ],
+    )
+
+
+def _judge(bound: BoundVersion | None) -> str:
+    return "" if bound is None else f"{bound.subject} version {bound.number}"
+
+
+def _governance(governed: bool) -> SafeString:
+    return label("governed" if governed else "ungoverned")
 
 
 def _grants(consumer: Consumer) -> Panel:

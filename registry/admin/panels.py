@@ -46,6 +46,8 @@ STATE_COLOURS = {
     "requested": WARN,
     "granted": GOOD,
     "cancelled": PLAIN,
+    "governed": GOOD,
+    "ungoverned": WARN,
 }
 
 

@@ -1,7 +1,9 @@
 """Rollouts with their gates and decisions, and the policies that the gates follow."""
 
 from collections.abc import Collection, Sequence
+from datetime import timedelta
 
+from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -9,15 +11,28 @@ from django.utils import timezone
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
+from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
 from registry.admin.decisions import CommentForm, DecisionAdmin, ReasonForm, dialog
-from registry.admin.panels import STATE_COLOURS, Panel, brief, label, moment
+from registry.admin.panels import BAD, PLAIN, STATE_COLOURS, Panel, brief, label, link, moment
 from registry.admin.readonly import ReadOnlyAdmin
-from registry.models import GatePolicy, Mode, Rollout
-from registry.services import rollouts
-from registry.services.gates import gates_of
+from registry.models import GateOverride, GatePolicy, Incident, Mode, Rollout
+from registry.services import gates, incidents, rollouts
 
-DECISIONS = {Mode.CANARY: ("approve", "promote"), Mode.STRICT: ("roll_back",)}
+DECISIONS = {
+    Mode.CANARY: ("approve", "promote", "ramp", "override"),
+    Mode.STRICT: ("roll_back", "demote"),
+}
+
+
+class RampForm(BaseDialogForm):
+    percent = forms.IntegerField(min_value=0, max_value=99, widget=UnfoldAdminIntegerFieldWidget)
+
+
+class OverrideForm(ReasonForm):
+    hours = forms.IntegerField(
+        min_value=1, max_value=168, initial=24, widget=UnfoldAdminIntegerFieldWidget
+    )
 
 
 class LiveFilter(admin.SimpleListFilter):
@@ -35,7 +50,7 @@ class LiveFilter(admin.SimpleListFilter):
 
 @admin.register(Rollout)
 class RolloutAdmin(DecisionAdmin):
-    list_display = ("about", "mode_label", "life", "started")
+    list_display = ("about", "mode_label", "ramped", "life", "started")
     list_filter = (LiveFilter, "mode", "bundle")
     list_select_related = ("consumer", "release__bundle")
     search_fields = ("consumer__name", "bundle__name", "release__fingerprint")
@@ -47,10 +62,11 @@ class RolloutAdmin(DecisionAdmin):
         "mode",
         "started_at",
         "ended_at",
+        "ramp_percent",
         "promoted_from",
         "restores",
     )
-    actions_detail = ("approve", "promote", "roll_back")
+    actions_detail = ("approve", "promote", "ramp", "override", "roll_back", "demote")
 
     @display(description="Rollout", header=True, ordering="pk")
     def about(self, rollout: Rollout) -> Sequence[str]:
@@ -60,6 +76,10 @@ class RolloutAdmin(DecisionAdmin):
     @display(description="Mode", label=STATE_COLOURS, ordering="mode")
     def mode_label(self, rollout: Rollout) -> str:
         return rollout.mode
+
+    @display(description="Ramp", ordering="ramp_percent", empty_value="")
+    def ramped(self, rollout: Rollout) -> str | None:
+        return f"{rollout.ramp_percent} %" if rollout.ramp_percent else None
 
     @display(description="Life", label=STATE_COLOURS, ordering="ended_at")
     def life(self, rollout: Rollout) -> str:
@@ -72,8 +92,8 @@ class RolloutAdmin(DecisionAdmin):
     def panels(self, request: HttpRequest, obj: Rollout) -> Sequence[Panel]:
         if obj.mode != Mode.CANARY:
             return ()
-        gates = (_gates(obj),) if obj.ended_at is None else ()
-        return (*gates, _approvals(obj), _tallies(obj))
+        live = (_gates(obj),) if obj.ended_at is None else ()
+        return (*live, _approvals(obj), _overrides(obj), _tallies(obj))
 
     def offered(self, obj: Rollout) -> Collection[str]:
         return DECISIONS[Mode(obj.mode)] if obj.ended_at is None else ()
@@ -148,6 +168,187 @@ class RolloutAdmin(DecisionAdmin):
             lambda restored: f"{restored.release} is strict again, as rollout {restored.pk}.",
         )
 
+    @action(
+        description="Ramp",
+        icon="trending_up",
+        variant=ActionVariant.PRIMARY,
+        permissions=["view"],
+        dialog=dialog(
+            "Judge a share as strict",
+            "That share of this consumer's requests is blocked by this release; the rest stays "
+            "under the strict release before it. More than now is refused while a gate is closed.",
+            RampForm,
+            "Ramp",
+        ),
+    )
+    def ramp(self, request: HttpRequest, form: RampForm, object_id: str) -> HttpResponse:
+        rollout = self.object_or_404(request, object_id)
+        return self.decide(
+            request,
+            rollout,
+            lambda actor, now: rollouts.ramp_rollout(
+                actor=actor, rollout_id=rollout.pk, percent=form.cleaned_data["percent"], now=now
+            ),
+            lambda canary: f"It judges {canary.ramp_percent} % of the requests as strict.",
+        )
+
+    @action(
+        description="Override the gates",
+        icon="lock_open",
+        variant=ActionVariant.DANGER,
+        permissions=["view"],
+        dialog=dialog(
+            "Override the gates",
+            "The gates do not count for so many hours, once another person has confirmed it.",
+            OverrideForm,
+            "Ask for it",
+        ),
+    )
+    def override(self, request: HttpRequest, form: OverrideForm, object_id: str) -> HttpResponse:
+        rollout = self.object_or_404(request, object_id)
+        return self.decide(
+            request,
+            rollout,
+            lambda actor, now: gates.request_override(
+                actor=actor,
+                rollout_id=rollout.pk,
+                reason=form.cleaned_data["reason"],
+                expires_at=now + timedelta(hours=form.cleaned_data["hours"]),
+                now=now,
+            ),
+            lambda override: f"Override {override.pk} waits for another person.",
+        )
+
+    @action(
+        description="Demote to canary",
+        icon="undo",
+        variant=ActionVariant.DANGER,
+        permissions=["view"],
+        dialog=dialog(
+            "Demote to canary",
+            "This release is mirrored again; the strict release before it, if any, is put back.",
+            ReasonForm,
+            "Demote",
+        ),
+    )
+    def demote(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        rollout = self.object_or_404(request, object_id)
+        return self.decide(
+            request,
+            rollout,
+            lambda actor, now: rollouts.demote_rollout(
+                actor=actor, rollout_id=rollout.pk, now=now, reason=form.cleaned_data["reason"]
+            ),
+            lambda canary: f"{canary.release} is a canary again, as rollout {canary.pk}.",
+        )
+
+
+@admin.register(GateOverride)
+class GateOverrideAdmin(DecisionAdmin):
+    list_display = ("about", "asked_by", "state", "expires")
+    list_select_related = (
+        "rollout__consumer",
+        "rollout__release__bundle",
+        "requested_by",
+        "confirmed_by",
+    )
+    search_fields = ("rollout__consumer__name", "reason")
+    ordering = ("-pk",)
+    actions_detail = ("confirm",)
+
+    @display(description="Override", header=True, ordering="pk")
+    def about(self, override: GateOverride) -> Sequence[str]:
+        return str(override.rollout), override.reason
+
+    @display(description="Asked by", ordering="requested_by")
+    def asked_by(self, override: GateOverride) -> str:
+        return str(override.requested_by)
+
+    @display(description="State", label=STATE_COLOURS)
+    def state(self, override: GateOverride) -> str:
+        if override.expires_at <= timezone.now():
+            return "expired"
+        return "active" if override.confirmed_at else "pending"
+
+    @display(description="Expires", ordering="expires_at")
+    def expires(self, override: GateOverride) -> str:
+        return moment(override.expires_at)
+
+    def offered(self, obj: GateOverride) -> Collection[str]:
+        return ("confirm",) if obj.confirmed_at is None else ()
+
+    @action(
+        description="Confirm",
+        icon="check",
+        variant=ActionVariant.DANGER,
+        permissions=["view"],
+        dialog=dialog(
+            "Confirm the override",
+            "You are the second person: until it expires, the gates of this rollout do not count.",
+            BaseDialogForm,
+            "Confirm",
+        ),
+    )
+    def confirm(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+        override = self.object_or_404(request, object_id)
+        return self.decide(
+            request,
+            override,
+            lambda actor, now: gates.confirm_override(
+                actor=actor, override_id=override.pk, now=now
+            ),
+            lambda _: "The override is confirmed.",
+        )
+
+
+@admin.register(Incident)
+class IncidentAdmin(DecisionAdmin):
+    list_display = ("about", "place", "state", "count", "last_seen")
+    list_filter = ("bundle",)
+    list_select_related = ("consumer", "bundle", "release__bundle", "node", "opened_by")
+    search_fields = ("consumer__name", "bundle__name", "reason")
+    ordering = ("-pk",)
+    actions_detail = ("close",)
+
+    @display(description="Incident", header=True, ordering="pk")
+    def about(self, incident: Incident) -> Sequence[str]:
+        return f"{incident.consumer} on {incident.bundle}", incident.reason
+
+    @display(description="Where", empty_value="opened by a person")
+    def place(self, incident: Incident) -> str | None:
+        return None if incident.node is None else f"{incident.node} under {incident.release}"
+
+    @display(description="State", label={"open": BAD, "closed": PLAIN})
+    def state(self, incident: Incident) -> str:
+        return "open" if incident.closed_at is None else "closed"
+
+    @display(description="Last seen", ordering="last_seen_at")
+    def last_seen(self, incident: Incident) -> str:
+        return moment(incident.last_seen_at)
+
+    def offered(self, obj: Incident) -> Collection[str]:
+        return ("close",) if obj.closed_at is None else ()
+
+    @action(
+        description="Close",
+        icon="task_alt",
+        variant=ActionVariant.PRIMARY,
+        permissions=["view"],
+        dialog=dialog(
+            "Close the incident", "It no longer keeps a gate closed.", ReasonForm, "Close"
+        ),
+    )
+    def close(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        incident = self.object_or_404(request, object_id)
+        return self.decide(
+            request,
+            incident,
+            lambda actor, now: incidents.close_incident(
+                actor=actor, incident_id=incident.pk, reason=form.cleaned_data["reason"], now=now
+            ),
+            lambda _: "The incident is closed.",
+        )
+
 
 @admin.register(GatePolicy)
 class GatePolicyAdmin(ReadOnlyAdmin):
@@ -172,7 +373,7 @@ def _gates(rollout: Rollout) -> Panel:
         headers=("Gate", "Needed", "Observed", "State"),
         rows=[
             (gate.name, gate.needed, gate.observed, label("open" if gate.ok else "closed"))
-            for gate in gates_of(rollout, timezone.now())
+            for gate in gates.gates_of(rollout, timezone.now())
         ],
     )
 
@@ -183,6 +384,23 @@ def _approvals(rollout: Rollout) -> Panel:
         title="Approvals of the promotion",
         headers=("Person", "Comment", "At"),
         rows=[(str(a.approver), a.comment, moment(a.created_at)) for a in approvals],
+    )
+
+
+def _overrides(rollout: Rollout) -> Panel:
+    asked = rollout.overrides.select_related("requested_by", "confirmed_by").order_by("-pk")
+    return Panel(
+        title="Overrides of the gates",
+        headers=("Asked by", "Confirmed by", "Reason", "Expires"),
+        rows=[
+            (
+                link(o, str(o.requested_by)),
+                str(o.confirmed_by or ""),
+                o.reason,
+                moment(o.expires_at),
+            )
+            for o in asked
+        ],
     )
 
 

@@ -192,3 +192,60 @@ class NewNode(serializers.Serializer):
     source = serializers.DictField(required=False, default=dict)  # type: ignore[assignment]
     sla = serializers.CharField(required=False, allow_blank=True)
     description = serializers.CharField(required=False, allow_blank=True)
+
+
+class Nothing(serializers.Serializer):
+    """A decision that needs no words."""
+
+
+class BundleChange(serializers.Serializer):
+    add = serializers.ListField(child=serializers.CharField(), required=False)
+    remove = serializers.ListField(child=serializers.CharField(), required=False)
+    gate_policy = serializers.CharField(required=False)
+    description = serializers.CharField(required=False, allow_blank=True)
+
+
+class BundleFile(serializers.Serializer):
+    """`file` is the YAML text."""
+
+    file = serializers.CharField(trim_whitespace=False)
+
+
+class BundleFileWithPlan(BundleFile):
+    plan = serializers.CharField()
+
+
+class Switch(Reason):
+    active = serializers.BooleanField()
+
+
+class EndedGrant(Reason):
+    node = serializers.CharField()
+
+
+class Ramp(serializers.Serializer):
+    percent = serializers.IntegerField()
+
+
+class NewOverride(Reason):
+    hours = serializers.IntegerField(min_value=1, max_value=168)
+
+
+class NewIncident(Reason):
+    consumer = serializers.CharField()
+    bundle = serializers.CharField()
+
+
+class NewGatePolicy(serializers.Serializer):
+    """`observation` is in seconds; rates and shares are decimal texts from 0 to 1."""
+
+    name = serializers.CharField(max_length=50)
+    description = serializers.CharField(required=False, allow_blank=True)
+    observation = serializers.IntegerField(required=False, min_value=0, max_value=31_536_000)
+    minimum_reads = serializers.IntegerField(required=False)
+    minimum_rows = serializers.IntegerField(required=False)
+    maximum_violation_rate = serializers.CharField(required=False)
+    maximum_unchecked_share = serializers.CharField(required=False)
+    minimum_node_coverage = serializers.CharField(required=False)
+    required_approvals = serializers.IntegerField(required=False)
+    promotes_itself = serializers.BooleanField(required=False)

@@ -4,9 +4,13 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from registry.gates import all_open
 from registry.models import (
     Bundle,
+    Consumer,
     Diagnostic,
+    GateOverride,
+    Incident,
     Mode,
     Node,
     Proposal,
@@ -17,11 +21,14 @@ from registry.models import (
     Subject,
     Waiver,
 )
+from registry.services.bundle_plans import BundlePlan
+from registry.services.gates import gates_of, override_of
 from registry.services.impact import changes_of
 from registry.services.proposals import approval_standing
+from registry.services.resolution import BoundVersion, Resolution, readable_governed
+from registry.services.rollouts import all_rollouts
 from registry.services.subjects import subject_facts
 from registry.services.waivers import state_of
-from registry.services.gates import gates_of
 
 
 def subject_json(subject: Subject) -> dict[str, Any]:
@@ -142,8 +149,18 @@ def bundle_json(bundle: Bundle) -> dict[str, Any]:
 
 
 def rollout_json(rollout: Rollout, now: datetime) -> dict[str, Any]:
+    """With its gates, where it is a canary that may be promoted; `open`: they all are."""
     live = rollout.ended_at is None
     gates = gates_of(rollout, now) if live and rollout.mode == Mode.CANARY else ()
+    override = override_of(rollout, now) if gates else None
+    return rollout_facts(rollout) | {
+        "gates": [asdict(gate) for gate in gates],
+        "open": bool(gates) and (all_open(gates) or override is not None),
+        "override": None if override is None else override_json(override),
+    }
+
+
+def rollout_facts(rollout: Rollout) -> dict[str, Any]:
     return {
         "id": rollout.pk,
         "consumer": rollout.consumer.name,
@@ -151,11 +168,82 @@ def rollout_json(rollout: Rollout, now: datetime) -> dict[str, Any]:
         "release": rollout.release.number,
         "fingerprint": rollout.release.fingerprint,
         "mode": rollout.mode,
+        "ramp_percent": rollout.ramp_percent,
         "started_at": rollout.started_at,
         "ended_at": rollout.ended_at,
         "gate_policy": rollout.bundle.gate_policy.name,
-        "gates": [asdict(gate) for gate in gates],
     }
+
+
+def override_json(override: GateOverride) -> dict[str, Any]:
+    confirmed = override.confirmed_by
+    return {
+        "id": override.pk,
+        "rollout": override.rollout_id,
+        "reason": override.reason,
+        "requested_by": override.requested_by.get_username(),
+        "confirmed_by": None if confirmed is None else confirmed.get_username(),
+        "expires_at": override.expires_at,
+    }
+
+
+def incident_json(incident: Incident) -> dict[str, Any]:
+    return {
+        "id": incident.pk,
+        "consumer": incident.consumer.name,
+        "bundle": incident.bundle.name,
+        "release": incident.release.number if incident.release else None,
+        "node": incident.node.node_id if incident.node else None,
+        "opened_by": incident.opened_by.get_username() if incident.opened_by else None,
+        "reason": incident.reason,
+        "count": incident.count,
+        "opened_at": incident.opened_at,
+        "last_seen_at": incident.last_seen_at,
+        "closed_at": incident.closed_at,
+        "closing": incident.closing,
+    }
+
+
+def plan_json(plan: BundlePlan) -> dict[str, Any]:
+    return {
+        "drift": bool(plan.steps),
+        "steps": [asdict(step) for step in plan.steps],
+        "plan": plan.digest,
+    }
+
+
+def consumer_json(consumer: Consumer) -> dict[str, Any]:
+    return {
+        "name": consumer.name,
+        "owner_team": consumer.owner_team.name,
+        "description": consumer.description,
+        "active": consumer.active,
+    }
+
+
+def consumer_detail_json(consumer: Consumer) -> dict[str, Any]:
+    subscribed = consumer.subscriptions.order_by("bundle__name")
+    return consumer_json(consumer) | {
+        "subscriptions": list(subscribed.values_list("bundle__name", flat=True)),
+        "rollouts": [rollout_facts(rollout) for rollout in all_rollouts(consumer=consumer.name)],
+        "nodes": [governance_json(item) for item in readable_governed(consumer)],
+    }
+
+
+def governance_json(found: Resolution) -> dict[str, Any]:
+    return {
+        "node_id": found.node.node_id,
+        "governed": found.governed,
+        "strict": _judge(found.strict),
+        "canary": _judge(found.canary),
+    }
+
+
+def _judge(bound: BoundVersion | None) -> str | None:
+    if bound is None:
+        return None
+    release = f" ({bound.bundle}/{bound.release})" if bound.bundle else ""
+    return f"{bound.subject}/{bound.number}{release}"
 
 
 def node_json(node: Node) -> dict[str, Any]:

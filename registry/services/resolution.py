@@ -10,7 +10,14 @@ from registry.services import snapshot
 from registry.services.snapshot import BoundVersion, Governed
 from registry.spans import span
 
-__all__ = ["BoundVersion", "Resolution", "readable_node", "readable_nodes", "resolve"]
+__all__ = [
+    "BoundVersion",
+    "Resolution",
+    "readable_governed",
+    "readable_node",
+    "readable_nodes",
+    "resolve",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,16 @@ def resolve(consumer: Consumer, node: Node, window: tuple[int, int] | None = Non
     if _is_ramped(live, consumer, node, window):
         return Resolution(node, bound=newest, strict=live.canary, canary=None, governed=True)
     return Resolution(node, bound=newest, strict=live.strict, canary=live.canary, governed=True)
+
+
+def readable_governed(consumer: Consumer) -> list[Resolution]:
+    """Every node it may read that has a version, with what judges its reads."""
+    known = snapshot.current()
+    return [
+        resolve(consumer, node)
+        for node in readable_nodes(consumer)
+        if node.subject_id in known.newest
+    ]
 
 
 def _is_ramped(

@@ -7,6 +7,8 @@ successor begins in the same commit, and snapshots read them in one statement.
 from dataclasses import asdict
 from datetime import datetime
 
+from django.db.models import QuerySet
+
 from registry.actors import Actor
 from registry.errors import Conflict, InvalidInput, NotFound
 from registry.gates import all_open
@@ -32,6 +34,26 @@ class AlreadyApproved(Conflict):
 class NothingToRestore(Conflict):
     code = "nothing_to_restore"
     title = "No earlier strict release"
+
+
+def rollout_by_id(rollout_id: int) -> Rollout:
+    found = Rollout.objects.select_related("consumer", "bundle__gate_policy", "release")
+    rollout = found.filter(pk=rollout_id).first()
+    if rollout is None:
+        raise NotFound(f"There is no rollout {rollout_id}.")
+    return rollout
+
+
+def all_rollouts(*, consumer: str = "", bundle: str = "", ended: bool = False) -> QuerySet[Rollout]:
+    """The newest first; ended ones only where they are asked for."""
+    found = Rollout.objects.select_related("consumer", "bundle__gate_policy", "release")
+    if consumer:
+        found = found.filter(consumer__name=consumer)
+    if bundle:
+        found = found.filter(bundle__name=bundle)
+    if not ended:
+        found = found.filter(ended_at__isnull=True)
+    return found.order_by("-pk")
 
 
 def approve_promotion(

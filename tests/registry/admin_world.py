@@ -20,6 +20,8 @@ from registry.services import (
     consumers,
     evidence,
     gate_policies,
+    gates,
+    incidents,
     nodes,
     people,
     proposals,
@@ -161,6 +163,24 @@ class World:
             now=now,
         )
         request_export(actor=self.actor("di"), extent=Extent(), format="jsonl", now=now)
+        rollout = consumer.rollouts.get()
+        gates.request_override(
+            actor=self.actor("bo"),
+            rollout_id=rollout.pk,
+            reason=f"because of {mark}",
+            expires_at=now + timedelta(hours=9),
+            now=now,
+        )
+        incident = incidents.open_incident(
+            actor=self.actor("cy"),
+            consumer=consumer.name,
+            bundle=f"bundle-{mark}",
+            reason="looks odd",
+            now=now,
+        )
+        incidents.close_incident(
+            actor=self.actor("cy"), incident_id=incident.pk, reason="it was not", now=now
+        )
         _repairs_and_reports(node, SchemaVersion.objects.get(pk=bound.version_id), mark, now)
 
 

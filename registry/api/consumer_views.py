@@ -1,0 +1,117 @@
+"""Consumers: what they read, with which tokens."""
+
+from datetime import timedelta
+
+from django.utils import timezone
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from registry.api import inputs, representations
+from registry.api.views import CREATED, PAGE, GovernanceView, body_of
+from registry.models import Consumer
+from registry.request_context import actor_of
+from registry.services import consumers, tokens
+
+
+class Consumers(GovernanceView):
+    def get(self, request: Request) -> Response:
+        found = Consumer.objects.select_related("owner_team").order_by("name")[:PAGE]
+        return Response({"consumers": [representations.consumer_json(c) for c in found]})
+
+    def post(self, request: Request) -> Response:
+        fields = body_of(request, inputs.NewConsumer)
+        consumer = consumers.create_consumer(actor=actor_of(request), now=timezone.now(), **fields)
+        return Response(representations.consumer_json(consumer), status=CREATED)
+
+
+class ConsumerDetail(GovernanceView):
+    """Its subscriptions, live rollouts, and each node it may read with what governs it, if any."""
+
+    def get(self, request: Request, name: str) -> Response:
+        consumer = consumers.consumer_named(name)
+        return Response(representations.consumer_detail_json(consumer))
+
+
+class SwitchConsumer(GovernanceView):
+    def post(self, request: Request, name: str) -> Response:
+        consumer = consumers.switch_consumer(
+            actor=actor_of(request),
+            consumer=name,
+            now=timezone.now(),
+            **body_of(request, inputs.Switch),
+        )
+        return Response(representations.consumer_json(consumer))
+
+
+class ConsumerTokens(GovernanceView):
+    def post(self, request: Request, name: str) -> Response:
+        fields = body_of(request, inputs.NewToken)
+        token = tokens.issue_consumer_token(
+            actor=actor_of(request),
+            consumer=consumers.consumer_named(name),
+            scopes=fields["scopes"],
+            lifetime=timedelta(days=fields["days"]),
+            label=fields["label"],
+            now=timezone.now(),
+        )
+        answer = Response({"prefix": token.prefix, "token": token.secret}, status=CREATED)
+        answer["Cache-Control"] = "no-store"
+        return answer
+
+
+class RevokeToken(GovernanceView):
+    def post(self, request: Request, prefix: str) -> Response:
+        tokens.revoke_token(
+            actor=actor_of(request),
+            prefix=prefix,
+            now=timezone.now(),
+            **body_of(request, inputs.Reason),
+        )
+        return Response({"prefix": prefix, "revoked": True})
+
+
+class Subscriptions(GovernanceView):
+    def post(self, request: Request, name: str) -> Response:
+        now = timezone.now()
+        rollout = consumers.subscribe(
+            actor=actor_of(request),
+            consumer=name,
+            now=now,
+            **body_of(request, inputs.NewSubscription),
+        )
+        shown = None if rollout is None else representations.rollout_json(rollout, now)
+        return Response({"rollout": shown}, status=CREATED)
+
+
+class EndSubscription(GovernanceView):
+    def post(self, request: Request, name: str, bundle: str) -> Response:
+        consumers.unsubscribe(
+            actor=actor_of(request),
+            consumer=name,
+            bundle=bundle,
+            now=timezone.now(),
+            **body_of(request, inputs.Reason),
+        )
+        return Response({"consumer": name, "bundle": bundle, "subscribed": False})
+
+
+class Grants(GovernanceView):
+    def post(self, request: Request, name: str) -> Response:
+        node_id = body_of(request, inputs.NewGrant)["node"]
+        consumers.grant_node(
+            actor=actor_of(request), consumer=name, node_id=node_id, now=timezone.now()
+        )
+        return Response({"consumer": name, "node": node_id}, status=CREATED)
+
+
+class RevokeGrant(GovernanceView):
+    def post(self, request: Request, name: str) -> Response:
+        fields = body_of(request, inputs.EndedGrant)
+        consumers.revoke_grant(
+            actor=actor_of(request),
+            consumer=name,
+            node_id=fields["node"],
+            reason=fields["reason"],
+            now=timezone.now(),
+        )
+        return Response({"consumer": name, "node": fields["node"], "granted": False})
