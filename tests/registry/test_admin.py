@@ -25,13 +25,15 @@ from registry.models import (
     AuditCheckpoint,
     AuditEvent,
     AuditExport,
+    Bundle,
+    Consumer,
     Mode,
     Node,
     Proposal,
     Review,
     Rollout,
 )
-from registry.services import evidence, people, rollouts
+from registry.services import evidence, incidents, people, rollouts
 from registry.services.audit import seal
 from registry.services.audit.export_jobs import run_next_export
 from registry.services.resolution import resolve
@@ -394,6 +396,45 @@ def _next_strict(world: World, strict: Rollout) -> Rollout:
     return rollouts.promote_rollout(
         actor=world.actor("cy"), rollout_id=canary.pk, now=timezone.now()
     )
+
+
+def test_a_canary_is_ramped_overridden_and_demoted_by_dialogs(world: World) -> None:
+    canary = Rollout.objects.filter(ended_at=None).first()
+    assert canary is not None
+    cy, bo, fay = (signed_in(world, name) for name in ("cy", "bo", "fay"))
+    assert "Gates closed" in decide(cy, canary, "ramp", percent="10")
+    assert "waits for another person" in decide(
+        bo, canary, "override", reason="the feed stops", hours="2"
+    )
+    override = canary.overrides.order_by("-pk").first()
+    assert override is not None
+    assert "Own override" in decide(bo, override, "confirm")
+    assert "is confirmed" in decide(fay, override, "confirm")
+    assert "10 % of the requests" in decide(cy, canary, "ramp", percent="10")
+    decide(cy, canary, "promote")
+    strict = Rollout.objects.get(mode=Mode.STRICT, ended_at=None)
+    assert "is a canary again" in decide(cy, strict, "demote", reason="too early")
+
+
+def test_an_incident_is_closed_and_a_release_cut_by_dialogs(world: World) -> None:
+    incident = incidents.open_incident(
+        actor=world.actor("cy"),
+        consumer="consumer-a",
+        bundle="bundle-a",
+        reason="odd",
+        now=world.now,
+    )
+    assert "is closed" in decide(signed_in(world, "cy"), incident, "close", reason="the clock")
+    bundle = Bundle.objects.get(name="bundle-a")
+    assert "is 1." in decide(signed_in(world, "ada"), bundle, "cut")
+    assert "Not allowed" in decide(signed_in(world, "bo"), bundle, "cut")
+
+
+def test_a_consumers_page_says_what_governs_each_node(world: World) -> None:
+    consumer = Consumer.objects.get(name="consumer-a")
+    page = signed_in(world, "cy").get(page_url(consumer)).content.decode()
+    assert "Nodes it reads" in page
+    assert "market.a version 1" in page
 
 
 def test_a_token_is_revoked_with_a_reason(world: World) -> None:
