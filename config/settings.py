@@ -231,6 +231,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 3_600.0,
         "options": {"expires": 600},
     },
+    "prune-evidence": {
+        "task": "registry.tasks.prune_evidence",
+        "schedule": 3600.0,
+        "options": {"expires": 600},
+    },
 }
 SEAMLESS_LEASE_TTL_SECONDS = read_float("SEAMLESS_LEASE_TTL_SECONDS", 30.0)
 SEAMLESS_SHARD_BARS = read_int("SEAMLESS_SHARD_BARS", 900)
@@ -246,6 +251,7 @@ SEAMLESS_CANARY_PLACES = read_int("SEAMLESS_CANARY_PLACES", 64)
 SEAMLESS_SNAPSHOT_SECONDS = read_float("SEAMLESS_SNAPSHOT_SECONDS", 1.0)
 SEAMLESS_SNAPSHOT_MAX_AGE = read_float("SEAMLESS_SNAPSHOT_MAX_AGE", 60.0)
 SEAMLESS_EVIDENCE_SECONDS = read_float("SEAMLESS_EVIDENCE_SECONDS", 0.5)
+SEAMLESS_SAMPLE_SECONDS = read_float("SEAMLESS_SAMPLE_SECONDS", 300.0)
 SEAMLESS_CACHE_BYTES = read_int("SEAMLESS_CACHE_BYTES", 64 << 20)
 SEAMLESS_CACHE_SECONDS = read_float("SEAMLESS_CACHE_SECONDS", 60.0)
 SEAMLESS_REPORT_DAYS = read_int("SEAMLESS_REPORT_DAYS", 90)

@@ -87,6 +87,8 @@ UNFOLD: dict[str, Any] = {
                     _list("Nodes", "dataset", "registry_node"),
                     _list("SLA policies", "timer", "registry_slapolicydocument"),
                     _list("Diagnostics", "troubleshoot", "registry_diagnostic"),
+                    _list("Usage", "query_stats", "registry_usage"),
+                    _list("Samples", "science", "registry_retainedsample"),
                     _list("Backfill jobs", "sync", "coordinator_backfilljob"),
                     _list("Quarantine", "block", "coordinator_quarantine", "may_read_audit"),
                     _list("Source limits", "speed", "coordinator_sourcelimit"),

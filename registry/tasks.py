@@ -10,6 +10,8 @@ from registry.services.audit.export_jobs import expire_exports, run_next_export
 from registry.services.incidents import close_clean_incidents
 from registry.services.replays import run_replays
 from registry.services.rollouts import promote_ready
+from registry.services.samples import prune_samples
+from registry.services.usage import prune_usage
 
 EXPORT_SECONDS = 3_600
 REPLAY_SECONDS = 20
@@ -44,3 +46,11 @@ def tend_rollouts(**_: Any) -> None:
     now = timezone.now()
     close_clean_incidents(now=now)
     promote_ready(now=now)
+
+
+@shared_task
+def prune_evidence(**_: Any) -> None:
+    """Forget usage and samples that are past their time; harmless if run twice."""
+    now = timezone.now()
+    prune_usage(now=now)
+    prune_samples(now=now)

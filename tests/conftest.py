@@ -117,6 +117,18 @@ def _fast_passwords_and_static_files() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
+def _own_evidence(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Reads are counted for this test alone, and written when it says so."""
+    from registry.services.samples import Reservoir
+    from registry.services.usage import UsageBatch
+
+    monkeypatch.setattr("registry.services.usage._batch", UsageBatch())
+    monkeypatch.setattr("registry.services.samples._reservoir", Reservoir())
+    with override_settings(SEAMLESS_EVIDENCE_SECONDS=0):
+        yield
+
+
+@pytest.fixture(autouse=True)
 def _own_checkpoints(tmp_path: Path) -> Iterator[None]:
     """A log that starts anew must not meet the checkpoints of another."""
     with override_settings(SEAMLESS_CHECKPOINT_DIR=tmp_path / "checkpoints"):

@@ -89,7 +89,7 @@ def serve_large(question: Question) -> Served:
     headers = answer_headers(exported)
     headers["ETag"] = spool.name_with(question.release)
     headers["Content-Length"] = str(spool.size)
-    keep_behind(exported)
+    keep_behind(question, exported)
     headers["Seamless-Canary"] = canary_header(request)
     content_type = question.representation.content_type
     if matches(question.if_none_match, headers["ETag"]):

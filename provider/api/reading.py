@@ -43,6 +43,8 @@ from registry.services.audit import record
 from registry.services.evidence import CRASHED, SchemaFinding, record_check
 from registry.services.incidents import note_refusal
 from registry.services.resolution import BoundVersion
+from registry.services.samples import is_sample_due, retain_sample
+from registry.services.usage import count_read
 from registry.sunsets import sunset_headers
 
 REASON_LIMIT = 1_000
@@ -108,7 +110,7 @@ def serve(question: Question) -> Served:
     if state is not None and stays_as_it_is(answer):
         passed_states.remember(state, headers["ETag"])
     headers["Server-Timing"] = _timing(read=checked - began, write=monotonic() - checked)
-    behind_the_answer(question.consumer, answer)
+    behind_the_answer(question, answer)
     headers["Seamless-Canary"] = canary_header(question.request)
     held = matches(question.if_none_match, headers["ETag"])
     return Served(None if held else body, question.representation.content_type, headers)
@@ -238,24 +240,38 @@ def _metadata(headers: dict[str, str]) -> dict[str, str]:
 # --- behind the answer --------------------------------------------------------------------------
 
 
-def behind_the_answer(consumer: Consumer, answer: ReadAnswer) -> None:
-    request = answer.request
+def behind_the_answer(question: Question, answer: ReadAnswer) -> None:
+    consumer, request = question.consumer, answer.request
     _observe(request, answer.report)
+    _count(question)
     canary = request.resolution.canary
 
     def task() -> None:
         _keep(request, answer)
         if canary is not None:
             check_canary(consumer, request, answer.rows, canary)
+        _sample(request, answer.rows)
 
     if not after_response(task) and canary is not None:
         _unchecked(consumer, request, canary)
 
 
-def keep_behind(answer: Answered) -> None:
+def keep_behind(question: Question, answer: Answered) -> None:
     """`behind_the_answer` where the canary saw the rows batch by batch (`mirror`)."""
     _observe(answer.request, answer.report)
+    _count(question)
     after_response(lambda: _keep(answer.request, answer))
+
+
+def _count(question: Question) -> None:
+    request = question.request
+    count_read(
+        consumer=question.consumer,
+        node=request.node,
+        version=request.judge,
+        columns=question.selection.columns,
+        now=request.now,
+    )
 
 
 def mirror(consumer: Consumer, request: ReadRequest, rows: Blended) -> None:
@@ -281,6 +297,13 @@ def check_canary(
     if findings:
         _observe_failure(request, canary, Mode.CANARY)
     _record(consumer, request, canary, Mode.CANARY, rows=rows.rows, findings=findings)
+
+
+def _sample(request: ReadRequest, rows: Blended) -> None:
+    """Keep some of the checked rows now and then, of one part: a sample needs no more."""
+    node, judge = request.node, request.judge
+    if rows.parts and is_sample_due(node=node, version=judge, now=request.now):
+        retain_sample(node=node, version=judge, table=rows.parts[0].table, now=request.now)
 
 
 def _unchecked(

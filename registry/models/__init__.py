@@ -43,6 +43,7 @@ from registry.models.subjects import (
     Subject,
     VersionState,
 )
+from registry.models.usage import RetainedSample, Usage
 from registry.models.waivers import WaivedRule, Waiver
 
 __all__ = [
@@ -81,6 +82,7 @@ __all__ = [
     "ReplayRun",
     "ReplayShard",
     "ReplayState",
+    "RetainedSample",
     "Review",
     "Role",
     "Rollout",
@@ -91,6 +93,7 @@ __all__ = [
     "Subject",
     "Subscription",
     "Team",
+    "Usage",
     "VersionState",
     "WaivedRule",
     "Waiver",

@@ -4,6 +4,7 @@ import json
 from datetime import datetime, timedelta
 from typing import Any
 
+import pyarrow as pa
 from django.contrib.auth.models import User
 
 from coordinator.models import (
@@ -26,11 +27,14 @@ from registry.services import (
     people,
     proposals,
     releases,
+    samples,
     subjects,
     tokens,
+    usage,
 )
 from registry.services.audit.export_requests import request_export
 from registry.services.audit.exporting import Extent
+from registry.services.behind_reads import flush_all
 from registry.services.resolution import resolve
 
 PASSWORD = "a-long-enough-passphrase"
@@ -181,6 +185,10 @@ class World:
         incidents.close_incident(
             actor=self.actor("cy"), incident_id=incident.pk, reason="it was not", now=now
         )
+        usage.count_read(consumer=consumer, node=node, version=bound, columns=["price"], now=now)
+        rows = pa.table({"ts": [0], "price": ["sampled-value"]})
+        samples.retain_sample(node=node, version=bound, table=rows, now=now)
+        flush_all()
         _repairs_and_reports(node, SchemaVersion.objects.get(pk=bound.version_id), mark, now)
 
 

@@ -30,6 +30,7 @@ from registry.models import (
     Mode,
     Node,
     Proposal,
+    RetainedSample,
     Review,
     Rollout,
 )
@@ -203,6 +204,13 @@ def test_no_page_shows_a_password_or_a_token_digest(world: World) -> None:
         assert person.password not in text
         assert "md5$" not in text
         assert lease.token_digest not in text
+
+
+def test_sampled_rows_are_shown_to_nobody(world: World, everything: Client) -> None:
+    (sample,) = RetainedSample.objects.all()
+    assert "sampled-value" in sample.rows
+    for page in (page_url(sample), list_url(RetainedSample)):
+        assert "sampled-value" not in everything.get(page).content.decode()
 
 
 def test_rows_set_aside_are_shown_without_their_sensitive_values(world: World) -> None:
