@@ -1,8 +1,10 @@
 """The Celery application: `celery -A config worker -B`."""
 
 import os
+from typing import Any
 
-from celery import Celery
+from celery import Celery, signals
+from prometheus_client.multiprocess import mark_process_dead
 
 from config import task_context
 
@@ -12,3 +14,10 @@ app = Celery("seamless")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 task_context.connect()
+
+
+@signals.worker_process_shutdown.connect
+def _forget_live_gauges(pid: int | None = None, **_: Any) -> None:
+    """A pool child ends, by its task limit say: its counters stay, its live gauges do not."""
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        mark_process_dead(pid or os.getpid())

@@ -54,9 +54,9 @@ def _collectors() -> CollectorRegistry:
         gathered = CollectorRegistry()
         MultiProcessCollector(gathered)
     merged = CollectorRegistry()
-    merged.register(gathered)
-    for collector in scrape_collectors():
+    for collector in scrape_collectors():  # first: they count what they leave out
         merged.register(collector)
+    merged.register(gathered)
     return merged
 
 

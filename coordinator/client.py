@@ -8,29 +8,27 @@ in-process guard, visibly), and tokens never reach a log.
     coordinator = coordinator_from_env(os.environ)
     lease = coordinator.claim(context.key, lease_ms=120_000, context=context)
     if lease is not None:
-        backfill()
+        with Renewing(coordinator, lease) as kept:  # coordinator.renewing: beyond one lease_ms
+            backfill(between_chunks=kept.raise_if_lost)
         coordinator.complete(lease)
 """
 
-import json
 import math
 import secrets
 import threading
 import time
-from base64 import b64encode
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from http.client import HTTPException
 from typing import Any, Protocol
 from urllib.error import HTTPError
-from urllib.parse import unquote, urlsplit
-from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 
 import structlog
 
+from coordinator.lease_url import ServiceAddress
+
 URL_VARIABLE = "QMTL_SEAMLESS_COORDINATOR_URL"
 TIMEOUT_SECONDS = 2.0
-MAX_ANSWER = 65_536
 NOT_OURS = frozenset({404, 409})
 
 log = structlog.get_logger("seamless.backfill")
@@ -79,12 +77,15 @@ class LeaseContext:
 class Lease:
     """The right to backfill what `key` stands for until `lease_until_ms` (epoch milliseconds).
 
+    `epoch` rises with every grant of the key: a store that compares it refuses a late holder.
     `is_local`: granted by the guard of this process alone, so other processes may hold it too.
     """
 
     key: str
     lease_until_ms: int
     token: str = field(repr=False)
+    lease_ms: int = 0
+    epoch: int | None = None
     completion_ratio: float | None = None
     is_local: bool = False
     context: LeaseContext = LeaseContext()
@@ -95,6 +96,10 @@ class BackfillCoordinator(Protocol):
         self, key: str, lease_ms: int, *, context: LeaseContext | None = None
     ) -> Lease | None:
         """The lease, or None while somebody else holds it."""
+        ...
+
+    def renew(self, lease: Lease) -> Lease:
+        """The same lease for another `lease_ms` from now. Raises LeaseLost."""
         ...
 
     def complete(self, lease: Lease) -> float:
@@ -130,12 +135,20 @@ class InMemoryBackfillCoordinator:
                 key=key,
                 lease_until_ms=now_ms + lease_ms,
                 token=secrets.token_urlsafe(16),
+                lease_ms=lease_ms,
                 completion_ratio=0.0,
                 is_local=True,
                 context=context or LeaseContext(),
             )
         _log_claimed(self.coordinator_id, lease)
         return lease
+
+    def renew(self, lease: Lease) -> Lease:
+        with self._lock:
+            self._require_held(lease)
+            until = int(self._clock() * 1000) + lease.lease_ms
+            renewed = self._held[lease.key] = replace(lease, lease_until_ms=until)
+        return renewed
 
     def complete(self, lease: Lease) -> float:
         self._give_back(lease)
@@ -149,10 +162,13 @@ class InMemoryBackfillCoordinator:
 
     def _give_back(self, lease: Lease) -> None:
         with self._lock:
-            held = self._held.get(lease.key)
-            if held is None or not secrets.compare_digest(held.token, lease.token):
-                raise LeaseLost(lease.key)
+            self._require_held(lease)
             del self._held[lease.key]
+
+    def _require_held(self, lease: Lease) -> None:
+        held = self._held.get(lease.key)
+        if held is None or not secrets.compare_digest(held.token, lease.token):
+            raise LeaseLost(lease.key)
 
     def _forget_expired(self, now_ms: int) -> None:
         """Keeps the table no larger than the leases that are alive."""
@@ -165,7 +181,8 @@ class DistributedBackfillCoordinator:
     """A lease service at `url` (`https://user:token@host:port`); nothing is asked until a call.
 
     With a `fallback`, a service that cannot be reached is replaced by it for that lease, with a
-    warning in the log and `is_degraded` set; without one, CoordinatorUnreachable is raised.
+    warning in the log and `is_degraded` set, and one that goes away before a lease ends harms
+    nobody; without a fallback, CoordinatorUnreachable is raised.
     Raises ValueError for a URL that cannot work.
     """
 
@@ -176,22 +193,13 @@ class DistributedBackfillCoordinator:
         timeout: float = TIMEOUT_SECONDS,
         fallback: BackfillCoordinator | None = None,
     ) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError(f"{URL_VARIABLE} must be an http or https URL with a host")
-        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        self.coordinator_id = f"{host}:{port}"
+        try:
+            self._address = ServiceAddress(url, timeout=timeout)
+        except ValueError as error:
+            raise ValueError(f"{URL_VARIABLE} cannot be used: {error}") from None
+        self.coordinator_id = self._address.name
         self.is_degraded = False
-        self._root = f"{parts.scheme}://{self.coordinator_id}{parts.path.rstrip('/')}"
-        self._headers = {
-            "Content-Type": "application/json",
-            **_basic(parts.username, parts.password),
-        }
-        self._timeout = timeout
         self._fallback = fallback
-        # Credentials go to this host alone: no proxy of the environment, no redirect.
-        self._opener = build_opener(ProxyHandler({}), _NoRedirect())
 
     def __repr__(self) -> str:
         return f"DistributedBackfillCoordinator({self.coordinator_id!r})"
@@ -199,8 +207,8 @@ class DistributedBackfillCoordinator:
     def healthy(self) -> bool:
         """Whether the service answers `GET /healthz` with success."""
         try:
-            self._call("GET", "/healthz", None)
-        except (OSError, HTTPException, ValueError) as error:
+            self._address.get("/healthz")
+        except (OSError, HTTPException) as error:
             log.warning("seamless.coordinator.healthcheck_failed", **self._trouble(error))
             return False
         return True
@@ -224,23 +232,34 @@ class DistributedBackfillCoordinator:
             _log_claimed(self.coordinator_id, lease)
         return lease
 
+    def renew(self, lease: Lease) -> Lease:
+        """Raises CoordinatorUnreachable too: nobody is known to have taken it, try again soon."""
+        if lease.is_local and self._fallback is not None:
+            return self._fallback.renew(lease)
+        body = {"key": lease.key, "token": lease.token, "lease_ms": lease.lease_ms}
+        return self._granted(self._ask_as_holder("renew", lease, body), lease, "renew")
+
     def complete(self, lease: Lease) -> float:
         if lease.is_local and self._fallback is not None:
             return self._fallback.complete(lease)
-        ratio = self._end("complete", lease, {}, default=1.0)
+        ratio = self._end("complete", lease, {}, 1.0)
+        if ratio is None:
+            return lease.completion_ratio or 0.0
         _log_completed(self.coordinator_id, lease, ratio)
         return ratio
 
     def fail(self, lease: Lease, reason: str) -> float:
         if lease.is_local and self._fallback is not None:
             return self._fallback.fail(lease, reason)
-        ratio = self._end("fail", lease, {"reason": reason}, default=0.0)
+        ratio = self._end("fail", lease, {"reason": reason}, 0.0)
+        if ratio is None:
+            return lease.completion_ratio or 0.0
         _log_failed(self.coordinator_id, lease, ratio, reason)
         return ratio
 
     def _claim(self, key: str, lease_ms: int, context: LeaseContext) -> Lease | None:
         try:
-            answer = self._call("POST", "/v1/leases/claim", {"key": key, "lease_ms": lease_ms})
+            answer = self._address.post("/v1/leases/claim", {"key": key, "lease_ms": lease_ms})
         except HTTPError as error:
             error.close()
             if error.code in NOT_OURS:
@@ -248,15 +267,34 @@ class DistributedBackfillCoordinator:
             raise self._unreachable("claim", "claim_failed", error) from error
         except (OSError, HTTPException, ValueError) as error:
             raise self._unreachable("claim", "claim_failed", error) from error
-        try:
-            return _lease_of(answer, key, context)
-        except ValueError as error:
-            raise self._unreachable("claim", "bad_claim_response", error) from error
+        asked = Lease(key=key, lease_until_ms=0, token="", lease_ms=lease_ms, context=context)
+        return self._granted(answer, asked, "claim")
 
-    def _end(self, verb: str, lease: Lease, more: Mapping[str, str], default: float) -> float:
-        body = {"key": lease.key, "token": lease.token, **more}
+    def _granted(self, answer: Mapping[str, Any], asked: Lease, verb: str) -> Lease:
         try:
-            answer = self._call("POST", f"/v1/leases/{verb}", body)
+            return _lease_of(answer, asked)
+        except ValueError as error:
+            raise self._unreachable(verb, f"bad_{verb}_response", error) from error
+
+    def _end(
+        self, verb: str, lease: Lease, more: Mapping[str, str], default: float
+    ) -> float | None:
+        """The ratio as told; None where the service is away and we may go on without it: the lease
+        then runs out by itself, and the work is found done or done again.
+        """
+        try:
+            body = {"key": lease.key, "token": lease.token, **more}
+            answer = self._ask_as_holder(verb, lease, body)
+        except CoordinatorUnreachable:
+            if self._fallback is None:
+                raise
+            self.is_degraded = True
+            return None
+        return _ratio(answer.get("completion_ratio"), default)
+
+    def _ask_as_holder(self, verb: str, lease: Lease, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        try:
+            return self._address.post(f"/v1/leases/{verb}", body)
         except HTTPError as error:
             error.close()
             if error.code in NOT_OURS:
@@ -264,20 +302,6 @@ class DistributedBackfillCoordinator:
             raise self._unreachable(verb, f"{verb}_status_error", error) from error
         except (OSError, HTTPException, ValueError) as error:
             raise self._unreachable(verb, f"{verb}_failed", error) from error
-        return _ratio(answer.get("completion_ratio"), default)
-
-    def _call(self, method: str, path: str, body: Mapping[str, Any] | None) -> Mapping[str, Any]:
-        """The JSON object of a 2xx answer. HTTPError, OSError, HTTPException or ValueError."""
-        data = None if body is None else json.dumps(body).encode()
-        request = Request(self._root + path, data=data, headers=self._headers, method=method)
-        with self._opener.open(request, timeout=self._timeout) as response:
-            text = response.read(MAX_ANSWER + 1)
-        if method == "GET":
-            return {}
-        answer = json.loads(text[:MAX_ANSWER])
-        if not isinstance(answer, dict):
-            raise ValueError("the answer is not a JSON object")
-        return answer
 
     def _unreachable(self, doing: str, event: str, error: Exception) -> CoordinatorUnreachable:
         log.warning(f"seamless.coordinator.{event}", **self._trouble(error))
@@ -303,19 +327,7 @@ def coordinator_from_env(
     return InMemoryBackfillCoordinator()
 
 
-class _NoRedirect(HTTPRedirectHandler):
-    def redirect_request(self, *arguments: Any, **options: Any) -> None:
-        return None
-
-
-def _basic(user: str | None, password: str | None) -> dict[str, str]:
-    if user is None and password is None:
-        return {}
-    pair = f"{unquote(user or '')}:{unquote(password or '')}".encode()
-    return {"Authorization": f"Basic {b64encode(pair).decode()}"}
-
-
-def _lease_of(answer: Mapping[str, Any], key: str, context: LeaseContext) -> Lease:
+def _lease_of(answer: Mapping[str, Any], asked: Lease) -> Lease:
     """Raises ValueError for a body that grants no lease."""
     granted = answer.get("lease")
     if not isinstance(granted, dict):
@@ -325,13 +337,13 @@ def _lease_of(answer: Mapping[str, Any], key: str, context: LeaseContext) -> Lea
         raise ValueError("the lease has no token")
     if not isinstance(until, int):
         raise ValueError("the lease has no whole lease_until_ms")
-    ratio = answer.get("completion_ratio")
-    return Lease(
-        key=key,
+    ratio, epoch = answer.get("completion_ratio"), granted.get("epoch")
+    return replace(
+        asked,
         lease_until_ms=until,
         token=token,
+        epoch=epoch if isinstance(epoch, int) and not isinstance(epoch, bool) else None,
         completion_ratio=None if ratio is None else _ratio(ratio, 0.0),
-        context=context,
     )
 
 

@@ -26,3 +26,7 @@ RECOVERY = Counter(
     "What recovery hooks were told: failed, recovered, violated, completed.",
     ["event", "node_id", "interval"],
 )
+SERIES_DROPPED = Counter(
+    "backfill_series_dropped",
+    "Completion ratios left out of a scrape, for want of room.",
+)

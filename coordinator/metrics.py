@@ -1,13 +1,14 @@
 """Figures read from the database at scrape time, in one exporter: nothing here can drift."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import DatabaseError, InterfaceError
-from django.db.models import Count, Min, Q, Sum
+from django.db.models import Count, Min, Q, QuerySet, Sum
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from coordinator import counters
 from coordinator.configuration import lease_times
 from coordinator.lease_state import (
     ACTIVE_JOB_STATES,
@@ -15,15 +16,18 @@ from coordinator.lease_state import (
     ShardState,
 )
 from coordinator.mode import Mode, coordinator_mode
-from coordinator.models import BackfillJob, BackfillShard
+from coordinator.models import BackfillJob, BackfillShard, ServiceLease
 from coordinator.services.database_clock import database_now
 
 MAX_SERIES = 500
 ENDED_WITHIN = timedelta(hours=1)
+UNKNOWN = "unknown"
+
+Ratio = tuple[str, str, str, float]
 
 
 class BackfillCollector(Collector):
-    """Backfill jobs that are active or ended within an hour, at most 500 (the newest) of them.
+    """Backfill jobs and service leases that are active or ended within an hour, 500 at most.
 
     Register it in the one process that answers `/metrics`: prometheus' multiprocess mode has no
     custom collectors and never drops a label. With the database away only the mode is given.
@@ -54,27 +58,46 @@ def _mode(current: Mode) -> Metric:
 
 
 def _ratios() -> list[Metric]:
-    shown = BackfillJob.objects.filter(
-        Q(state__in=ACTIVE_JOB_STATES) | Q(ended_at__gte=database_now() - ENDED_WITHIN)
-    )
-    committed = Sum("shards__expected_bars", filter=Q(shards__state=ShardState.DONE))
-    jobs = shown.annotate(committed=committed).order_by("-pk")
+    """Jobs before leases, the newest first; what finds no room is counted."""
     ratio = GaugeMetricFamily(
         "backfill_completion_ratio",
-        "Committed of expected bars of a backfill job.",
+        "Committed of expected bars of a backfill job, or what a lease's holder reported.",
         labels=["node_id", "interval", "lease_key"],
     )
+    since = database_now() - ENDED_WITHIN
+    jobs, leases = _jobs_shown(since), _leases_shown(since)
     seen: set[str] = set()
-    rows = jobs.values_list("node__node_id", "interval", "lease_key", "committed", "expected_bars")
-    for node_id, interval, key, done, expected in rows[:MAX_SERIES]:
+    for node_id, interval, key, value in [*_job_ratios(jobs), *_lease_ratios(leases)][:MAX_SERIES]:
         if key not in seen:  # the newest job of a range that was asked for again
             seen.add(key)
-            ratio.add_metric([node_id, str(interval), key], (done or 0) / expected)
-    dropped = GaugeMetricFamily(
-        "backfill_series_dropped", "Jobs without a completion ratio, for want of room."
-    )
-    dropped.add_metric([], float(max(0, shown.count() - MAX_SERIES)))
-    return [ratio, dropped]
+            ratio.add_metric([node_id, interval, key], value)
+    counters.SERIES_DROPPED.inc(max(0, jobs.count() + leases.count() - MAX_SERIES))
+    return [ratio]
+
+
+def _jobs_shown(since: datetime) -> QuerySet[BackfillJob]:
+    return BackfillJob.objects.filter(Q(state__in=ACTIVE_JOB_STATES) | Q(ended_at__gte=since))
+
+
+def _leases_shown(since: datetime) -> QuerySet[ServiceLease]:
+    """Held ones, also a while after they have expired unnoticed, and those that ended lately."""
+    held = Q(state=ServiceLease.State.HELD, expires_at__gte=since)
+    return ServiceLease.objects.filter(held | Q(updated_at__gte=since))
+
+
+def _job_ratios(jobs: QuerySet[BackfillJob]) -> Iterator[Ratio]:
+    committed = Sum("shards__expected_bars", filter=Q(shards__state=ShardState.DONE))
+    rows = jobs.annotate(committed=committed).order_by("-pk")
+    fields = ("node__node_id", "interval", "lease_key", "committed", "expected_bars")
+    for node_id, interval, key, done, expected in rows.values_list(*fields)[:MAX_SERIES]:
+        yield node_id, str(interval), key, (done or 0) / expected
+
+
+def _lease_ratios(leases: QuerySet[ServiceLease]) -> Iterator[Ratio]:
+    rows = leases.order_by("-updated_at", "-pk")
+    fields = ("node__node_id", "node__interval", "key", "completion_ratio")
+    for node_id, interval, key, value in rows.values_list(*fields)[:MAX_SERIES]:
+        yield node_id or UNKNOWN, str(interval or UNKNOWN), key, value
 
 
 def _shards() -> list[Metric]:

@@ -304,7 +304,8 @@ class Quarantine(models.Model):
 class ServiceLease(models.Model):
     """A lease on an opaque key, held by a program without our database.
 
-    Keys are never split; the token is known to its holder alone, only its SHA-256 is kept.
+    Keys are never split; the token is known to its holder alone, only its SHA-256 is kept. `node`
+    is whose metrics it counts in: the longest registered id that begins the key, if there is one.
     """
 
     class State(models.TextChoices):
@@ -313,6 +314,9 @@ class ServiceLease(models.Model):
         FAILED = "failed"
 
     key = models.CharField(max_length=500, unique=True)
+    node = models.ForeignKey(
+        Node, models.SET_NULL, related_name="+", null=True, blank=True, editable=False
+    )
     state = models.CharField(max_length=9, choices=State)
     epoch = models.PositiveBigIntegerField()
     token_digest = models.CharField(max_length=64)
@@ -323,6 +327,10 @@ class ServiceLease(models.Model):
     updated_at = models.DateTimeField()
 
     class Meta:
+        indexes = [
+            models.Index(fields=["holder", "id"]),
+            models.Index(fields=["updated_at"]),
+        ]
         constraints = [
             models.CheckConstraint(condition=~Q(key=""), name="service_lease_has_a_key"),
             models.CheckConstraint(condition=Q(epoch__gte=1), name="service_lease_epoch_from_one"),

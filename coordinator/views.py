@@ -1,4 +1,4 @@
-"""The lease service over HTTP: POST /v1/leases/claim, complete and fail; GET /healthz.
+"""The lease service over HTTP: claim, renew, complete, fail and list below /v1/leases; /healthz.
 
 Bodies and status codes are those existing clients rely on: 200 with what they read, 404 or 409
 where the lease is not theirs.
@@ -14,14 +14,19 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from coordinator.mode import Mode, coordinator_mode
+from coordinator.models import ServiceLease
 from coordinator.services.database_clock import database_now
 from coordinator.services.service_leases import (
+    GrantedLease,
     claim_service_lease,
     complete_service_lease,
     fail_service_lease,
+    listed_service_leases,
+    renew_service_lease,
 )
 from registry.errors import InvalidInput
-from registry.permissions import MayLease
+from registry.models import Consumer
+from registry.permissions import MayGovern, MayLease
 from registry.request_context import actor_of
 
 MAX_KEY = 500
@@ -40,12 +45,38 @@ class ClaimLease(APIView):
             lease_ms=_lease_ms(body),
             now=database_now(),
         )
-        granted = {
-            "token": lease.token,
-            "lease_until_ms": int(lease.expires_at.timestamp() * 1000),
-            "epoch": lease.epoch,
-        }
-        return Response({"lease": granted, "completion_ratio": lease.completion_ratio})
+        return _granted(lease)
+
+
+class RenewLease(APIView):
+    permission_classes = (MayLease,)
+
+    def post(self, request: Request) -> Response:
+        body = _body(request)
+        lease = renew_service_lease(
+            key=_text(body, "key", MAX_KEY),
+            token=_text(body, "token", MAX_KEY),
+            lease_ms=_lease_ms(body),
+            completion_ratio=_progress(body),
+            now=database_now(),
+        )
+        return _granted(lease)
+
+
+class Leases(APIView):
+    """The leases that changed last: of the caller, or of everybody for people; `?state=held`."""
+
+    def get_permissions(self) -> list[Any]:
+        return [MayLease() if isinstance(self.request.user, Consumer) else MayGovern()]
+
+    def get(self, request: Request) -> Response:
+        state = request.query_params.get("state", "")
+        if state and state not in ServiceLease.State.values:
+            raise InvalidInput(f"'state' must be one of {', '.join(ServiceLease.State.values)}.")
+        own = isinstance(request.user, Consumer)
+        holder = actor_of(_plain(request)).name if own else None
+        leases = listed_service_leases(holder=holder, state=state)
+        return Response({"leases": [_lease_json(lease) for lease in leases]})
 
 
 class CompleteLease(APIView):
@@ -90,6 +121,28 @@ class Health(APIView):
         return Response({"status": "ok", "mode": mode})
 
 
+def _granted(lease: GrantedLease) -> Response:
+    granted = {
+        "token": lease.token,
+        "lease_until_ms": int(lease.expires_at.timestamp() * 1000),
+        "epoch": lease.epoch,
+    }
+    return Response({"lease": granted, "completion_ratio": lease.completion_ratio})
+
+
+def _lease_json(lease: ServiceLease) -> dict[str, Any]:
+    return {
+        "key": lease.key,
+        "node_id": lease.node.node_id if lease.node else "unknown",
+        "state": lease.state,
+        "epoch": lease.epoch,
+        "holder": lease.holder,
+        "lease_until_ms": int(lease.expires_at.timestamp() * 1000),
+        "completion_ratio": lease.completion_ratio,
+        "reason": lease.reason,
+    }
+
+
 def _plain(request: Request) -> HttpRequest:
     """What `actor_of` reads: the user DRF has authenticated, on Django's own request."""
     plain: HttpRequest = request._request
@@ -115,3 +168,13 @@ def _lease_ms(body: Mapping[str, Any]) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_LEASE_MS:
         raise InvalidInput(f"'lease_ms' must be a whole number from 1 to {MAX_LEASE_MS}.")
     return value
+
+
+def _progress(body: Mapping[str, Any]) -> float | None:
+    """What a holder says of its own work; existing clients say nothing."""
+    value = body.get("completion_ratio")
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise InvalidInput("'completion_ratio' must be a number from 0 to 1.")
+    return float(value)

@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+import time
 from base64 import b64decode
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +19,7 @@ from coordinator.client import (
     LeaseLost,
     coordinator_from_env,
 )
+from coordinator.renewing import Renewing
 
 CONTEXT = LeaseContext("node", 10, 0, 100, "live", "2025-01-01T00:00:00Z", "w1")
 GRANTED = {"lease": {"token": "s3cret-token", "lease_until_ms": 1_900_000_000_000}}
@@ -114,13 +116,13 @@ def test_failing_sends_the_reason_and_defaults_to_zero(service, client):
 
 
 @pytest.mark.parametrize("status", [404, 409])
-def test_held_elsewhere_is_none(service, client, status):
+def test_t37_held_elsewhere_is_none(service, client, status):
     service.answers = {"claim": (status, {})}
     assert claim(client) is None
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
-def test_an_answer_that_decides_nothing_is_unreachable_and_not_held_elsewhere(
+def test_x20_an_answer_that_decides_nothing_is_unreachable_and_not_held_elsewhere(
     service, client, status
 ):
     service.answers = {"claim": (status, {})}
@@ -161,7 +163,7 @@ def test_a_service_that_hangs_costs_its_timeout():
 
 @pytest.mark.parametrize("status", [404, 409])
 @pytest.mark.parametrize("verb", ["complete", "fail"])
-def test_ending_a_lost_lease_raises_and_is_never_a_ratio(service, client, status, verb):
+def test_x21_ending_a_lost_lease_raises_and_is_never_a_ratio(service, client, status, verb):
     service.answers = {"claim": (200, GRANTED), verb: (status, {"completion_ratio": 1.0})}
     lease = claim(client)
     end = {"complete": client.complete, "fail": lambda held: client.fail(held, "x")}[verb]
@@ -191,7 +193,7 @@ def test_a_proxy_of_the_environment_is_not_used(service, client, monkeypatch, de
     assert claim(fresh) is not None
 
 
-def test_the_events_carry_their_fields_and_no_secret(service, client):
+def test_t38_the_events_carry_their_fields_and_no_secret(service, client):
     service.answers = {
         "claim": (200, GRANTED | {"completion_ratio": 0.5}),
         "complete": (200, {}),
@@ -224,7 +226,7 @@ def test_health_follows_the_service(service, client, dead_url):
     assert not DistributedBackfillCoordinator(dead_url).healthy()
 
 
-def test_keys_with_colons_and_slashes_travel_whole(service, client):
+def test_x24_keys_with_colons_and_slashes_travel_whole(service, client):
     service.answers = {"claim": (200, GRANTED)}
     context = LeaseContext("ohlcv:binance:BTC/USDT:1m", 60, 0, 60)
     client.claim(context.key, 1, context=context)
@@ -239,14 +241,14 @@ def test_a_url_that_cannot_work_is_refused_without_repeating_it(url):
     assert url not in str(refused.value)
 
 
-def test_without_a_url_the_guard_of_the_process_is_used_and_said_so():
+def test_t53_t55_without_a_url_the_guard_of_the_process_is_used_and_said_so():
     with capture_logs() as events:
         coordinator = coordinator_from_env({})
     assert isinstance(coordinator, InMemoryBackfillCoordinator)
     assert [e["event"] for e in events] == ["seamless.coordinator.unset_falling_back_inmemory"]
 
 
-def test_with_a_url_the_service_is_used_and_nothing_is_asked_before_a_claim(service):
+def test_t56_t57_x27_with_a_url_the_service_is_used_and_nothing_is_asked_before_a_claim(service):
     coordinator = coordinator_from_env(
         {"QMTL_SEAMLESS_COORDINATOR_URL": f"http://127.0.0.1:{service.port}"}
     )
@@ -258,7 +260,7 @@ def test_with_a_url_the_service_is_used_and_nothing_is_asked_before_a_claim(serv
     assert not coordinator.is_degraded
 
 
-def test_an_unreachable_service_falls_back_to_the_process_visibly(dead_url):
+def test_t40_t54_an_unreachable_service_falls_back_to_the_process_visibly(dead_url):
     coordinator = coordinator_from_env({"QMTL_SEAMLESS_COORDINATOR_URL": dead_url})
     with capture_logs() as events:
         lease = claim(coordinator)
@@ -294,7 +296,7 @@ def test_in_memory_one_thread_wins():
     assert len(leases) == 1
 
 
-def test_in_memory_a_lease_blocks_until_its_end_and_no_longer():
+def test_t42_in_memory_a_lease_blocks_until_its_end_and_no_longer():
     now = [100.0]
     coordinator = InMemoryBackfillCoordinator(clock=lambda: now[0])
     first = claim(coordinator, lease_ms=1_000)
@@ -327,3 +329,112 @@ def test_in_memory_a_finished_key_is_free_again_and_ends_once():
     assert claim(coordinator) is not None
     with pytest.raises(ValueError, match="lease_ms"):
         coordinator.claim("k", 0)
+
+
+def test_t41_a_service_that_goes_away_before_the_end_harms_nobody_and_nothing_is_called_done(
+    service,
+):
+    url = f"http://127.0.0.1:{service.port}"
+    coordinator = coordinator_from_env({"QMTL_SEAMLESS_COORDINATOR_URL": url})
+    service.answers = {
+        "claim": (200, GRANTED | {"completion_ratio": 0.25}),
+        "complete": (500, {}),
+        "fail": (500, {}),
+    }
+    with capture_logs() as events:
+        assert coordinator.complete(claim(coordinator)) == 0.25
+        assert coordinator.fail(claim(coordinator), "no_backfiller") == 0.25
+    assert coordinator.is_degraded
+    assert "seamless.backfill.coordinator_completed" not in [event["event"] for event in events]
+
+
+def test_t43_a_failed_backfill_tells_its_key_and_reason_once(service, client):
+    service.answers = {"claim": (200, GRANTED), "fail": (200, {})}
+    context = LeaseContext("node", 10, 0, 100)
+    lease = client.claim(context.key, 1_000, context=context)
+    client.fail(lease, "background_backfill_failed (ValueError): boom")
+    failed = [body for path, body, _ in service.asked if path.endswith("/fail")]
+    assert [(body["key"], body["reason"]) for body in failed] == [
+        ("node:10:0:100::", "background_backfill_failed (ValueError): boom")
+    ]
+
+
+def test_t44_success_is_one_claim_and_one_complete(service, client):
+    service.answers = {"claim": (200, GRANTED), "complete": (200, {})}
+    client.complete(claim(client))
+    assert [path.rsplit("/", 1)[1] for path, _, _ in service.asked] == ["claim", "complete"]
+
+
+def test_a_lease_knows_its_epoch_where_the_service_gives_one(service, client):
+    service.answers = {"claim": (200, {"lease": GRANTED["lease"] | {"epoch": 7}})}
+    assert claim(client).epoch == 7
+    service.answers = {"claim": (200, GRANTED)}
+    assert claim(client).epoch is None
+
+
+def test_renewing_in_the_background_outlives_the_lease(service, client):
+    service.answers = {"claim": (200, GRANTED), "renew": (200, GRANTED)}
+    with Renewing(client, claim(client, lease_ms=90)) as kept:
+        wait_for(lambda: len(service.asked) > 4)
+        assert not kept.is_lost
+    asked = service.asked[1]
+    key = CONTEXT.key
+    assert asked[:2] == (
+        "/v1/leases/renew",
+        {"key": key, "token": "s3cret-token", "lease_ms": 90},
+    )
+
+
+@pytest.mark.parametrize("status", [404, 409])
+def test_a_lease_lost_on_the_way_raises(service, client, status):
+    service.answers = {"claim": (200, GRANTED), "renew": (status, {})}
+    with (
+        pytest.raises(LeaseLost),
+        Renewing(client, claim(client, lease_ms=60)) as kept,
+    ):
+        wait_for(lambda: kept.is_lost)
+
+
+def test_a_service_away_is_no_loss_before_the_lease_has_run_out(service, client):
+    now = [0.0]
+    service.answers = {"claim": (200, GRANTED), "renew": (503, {})}
+    kept = Renewing(client, claim(client, lease_ms=60), clock=lambda: now[0])
+    with kept:
+        wait_for(lambda: len(service.asked) > 3)
+        assert not kept.is_lost
+    now[0] = 0.06
+    with pytest.raises(LeaseLost):
+        kept.raise_if_lost()
+
+
+def test_the_error_of_the_work_itself_is_not_replaced_by_the_loss(service, client):
+    service.answers = {"claim": (200, GRANTED), "renew": (409, {})}
+    lease = claim(client, lease_ms=60)
+
+    def work():
+        with Renewing(client, lease) as kept:
+            wait_for(lambda: kept.is_lost)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        work()
+
+
+def test_in_memory_a_renewed_lease_blocks_longer():
+    now = [100.0]
+    coordinator = InMemoryBackfillCoordinator(clock=lambda: now[0])
+    lease = claim(coordinator, lease_ms=1_000)
+    now[0] = 100.9
+    renewed = coordinator.renew(lease)
+    now[0] = 101.5
+    assert claim(coordinator) is None
+    assert coordinator.complete(renewed) == 1.0
+    with pytest.raises(LeaseLost):
+        coordinator.renew(renewed)
+
+
+def wait_for(reached):
+    deadline = time.monotonic() + 30
+    while not reached():
+        assert time.monotonic() < deadline, "not reached"
+        time.sleep(0.005)

@@ -9,7 +9,9 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
+from structlog.testing import capture_logs
 
+from coordinator import counters
 from coordinator.models import ServiceLease
 from coordinator.services.service_leases import (
     LeaseHeldElsewhere,
@@ -18,6 +20,7 @@ from coordinator.services.service_leases import (
     claim_service_lease,
     complete_service_lease,
     fail_service_lease,
+    renew_service_lease,
 )
 from registry.actors import Actor
 from registry.models import AccessToken, AuditEvent, Consumer, Team
@@ -105,6 +108,50 @@ def test_a_failed_lease_is_free_again_at_once_with_its_reason_kept(db):
     assert take().epoch == 2
 
 
+def test_renewing_moves_the_end_on_and_revives_what_nobody_took_over(db):
+    lease = take()
+    late = NOW + timedelta(minutes=5)
+    renewed = renew_service_lease(key=KEY, token=lease.token, lease_ms=MINUTE, now=late)
+    assert (renewed.expires_at, renewed.epoch) == (late + timedelta(minutes=1), lease.epoch)
+    with pytest.raises(LeaseHeldElsewhere):
+        take(late)
+
+
+def test_x21_a_lease_taken_over_cannot_be_renewed_or_completed_by_its_old_holder(db):
+    old = take()
+    late = NOW + timedelta(minutes=2)
+    new = take(late)
+    with pytest.raises(LeaseLost):
+        renew_service_lease(key=KEY, token=old.token, lease_ms=MINUTE, now=late)
+    with pytest.raises(LeaseLost):
+        complete_service_lease(actor=DESK, key=KEY, token=old.token, now=late)
+    stored = ServiceLease.objects.get()
+    assert (stored.epoch, stored.state, stored.completion_ratio) == (new.epoch, "held", 0.0)
+
+
+def test_a_takeover_is_counted(db):
+    expired = counters.LEASE_EXPIRED.labels("taken_over")._value
+    take()
+    before = expired.get()
+    take(NOW + timedelta(minutes=2))
+    assert expired.get() == before + 1
+
+
+def test_the_events_of_the_service_name_the_lease_and_never_its_token(db):
+    with capture_logs() as events:
+        lease = take()
+        complete_service_lease(actor=DESK, key=KEY, token=lease.token, now=NOW)
+        again = take()
+        fail_service_lease(actor=DESK, key=KEY, token=again.token, reason="no_backfiller", now=NOW)
+    names = [event["event"].removeprefix("seamless.backfill.coordinator_") for event in events]
+    assert names == ["claimed", "completed", "claimed", "failed"]
+    assert [event["completion_ratio"] for event in events] == [0.0, 1.0, 0.0, 0.0]
+    for event in events:
+        assert set(event) >= {"coordinator_id", "lease_key", "node_id", "interval", "worker"}
+    assert lease.token not in str(events)
+    assert again.token not in str(events)
+
+
 def test_an_unknown_key_is_told_from_a_lost_lease(db):
     with pytest.raises(NoSuchLease):
         complete_service_lease(actor=DESK, key="never", token="t", now=NOW)
@@ -161,7 +208,41 @@ def test_the_protocol_of_existing_clients(token, scheme):
     assert failed.json() == {"completion_ratio": 0.0}
 
 
-@pytest.mark.parametrize("verb", ["claim", "complete", "fail"])
+def test_a_lease_is_renewed_over_http_with_the_same_token(token):
+    lease = post("claim", {"key": KEY, "lease_ms": MINUTE}, token).json()["lease"]
+    held = {"key": KEY, "token": lease["token"], "lease_ms": 2 * MINUTE}
+    renewed = post("renew", held | {"completion_ratio": 0.5}, token)
+    assert renewed.status_code == 200
+    assert renewed.json()["completion_ratio"] == 0.5
+    assert renewed.json()["lease"]["token"] == lease["token"]
+    assert renewed.json()["lease"]["lease_until_ms"] > lease["lease_until_ms"]
+    assert post("renew", held | {"token": "guess"}, token).status_code == 409
+    assert post("renew", held | {"key": "other"}, token).status_code == 404
+    for ratio in (True, "half", 1.5, -1):
+        assert post("renew", held | {"completion_ratio": ratio}, token).status_code == 400
+
+
+def list_leases(token, query=""):
+    client = Client(headers={"Authorization": f"Bearer {token}"})
+    return client.get(f"/v1/leases{query}")
+
+
+def test_a_program_sees_its_own_leases_and_no_token(token, django_assert_max_num_queries):
+    held = post("claim", {"key": KEY, "lease_ms": MINUTE}, token).json()["lease"]
+    for number in range(5):
+        take(key=f"k{number}", actor=Actor(kind="consumer", id="2", name="somebody else"))
+    with django_assert_max_num_queries(6):
+        answer = list_leases(token)
+    (lease,) = answer.json()["leases"]
+    assert (lease["key"], lease["state"], lease["epoch"]) == (KEY, "held", held["epoch"])
+    assert held["token"] not in answer.content.decode()
+    assert list_leases(token, "?state=completed").json() == {"leases": []}
+    assert list_leases(token, "?state=odd").status_code == 400
+    assert Client().get("/v1/leases").status_code == 401
+    assert list_leases(issue(["read"])).status_code == 403
+
+
+@pytest.mark.parametrize("verb", ["claim", "renew", "complete", "fail"])
 def test_without_a_token_or_its_scope_nobody_gets_in(db, verb):
     body = {"key": KEY, "lease_ms": MINUTE, "token": "t"}
     assert post(verb, body).status_code == 401

@@ -5,14 +5,20 @@ from datetime import timedelta
 import pytest
 from prometheus_client import CollectorRegistry
 
-from coordinator import metrics
+from coordinator import counters, metrics
 from coordinator.metrics import BackfillCollector
 from coordinator.mode import Mode
-from coordinator.models import BackfillJob
+from coordinator.models import BackfillJob, ServiceLease
 from coordinator.services.claiming import claim_shard
 from coordinator.services.database_clock import database_now
 from coordinator.services.running import run_shard
-from tests.coordinator.backfills import NOW
+from coordinator.services.service_leases import (
+    claim_service_lease,
+    complete_service_lease,
+    fail_service_lease,
+    renew_service_lease,
+)
+from tests.coordinator.backfills import NOW, READER, make_node
 
 
 @pytest.fixture
@@ -53,9 +59,10 @@ def test_no_more_than_the_newest_series_are_shown_and_the_rest_is_counted(
 ):
     monkeypatch.setattr(metrics, "MAX_SERIES", 2)
     created = house.request((0, 0), (100, 100), (200, 200)).created
+    before = counters.SERIES_DROPPED._value.get()
     shown = [scraped("backfill_completion_ratio", **labels_of(house, job)) for job in created]
     assert shown == [None, 0.0, 0.0]
-    assert scraped("backfill_series_dropped") == 1.0
+    assert counters.SERIES_DROPPED._value.get() == before + len(created)  # one a scrape
 
 
 def test_a_range_asked_for_again_is_one_series_the_newest(house, handler, scraped):
@@ -83,3 +90,37 @@ def test_the_mode_is_shown_also_without_the_database(db, scraped, monkeypatch):
     assert scraped("lease_coordinator_mode", mode="local") == 1.0
     assert scraped("lease_coordinator_mode", mode="full") == 0.0
     assert scraped("backfill_jobs_in_progress") is None
+
+
+def ratio_of(scraped, key, node_id="unknown", interval="unknown"):
+    return scraped("backfill_completion_ratio", node_id=node_id, interval=interval, lease_key=key)
+
+
+def test_t36_a_service_lease_counts_in_the_metrics_of_the_node_that_begins_its_key(house, scraped):
+    key, now = f"{house.node.node_id}:10:0:100::", database_now()
+    lease = claim_service_lease(actor=READER, key=key, lease_ms=60_000, now=now)
+    held = {"key": key, "token": lease.token}
+    renew_service_lease(lease_ms=60_000, completion_ratio=0.25, now=now, **held)
+    assert ratio_of(scraped, key, house.node.node_id, "10") == 0.25
+    complete_service_lease(actor=READER, now=now, **held)
+    assert ratio_of(scraped, key, house.node.node_id, "10") == 1.0
+
+
+def test_x24_ids_with_colons_and_slashes_are_found_and_look_alikes_are_not(house, scraped):
+    node_id = house.node.node_id
+    make_node(house.version, node_id.removesuffix(":10s"))  # a shorter one that begins the key too
+    for key in (f"{node_id}:10:0:100::2025-01-01T00:00:00Z", f"{node_id}/x:10:0:100::"):
+        claim_service_lease(actor=READER, key=key, lease_ms=60_000, now=database_now())
+    assert ratio_of(scraped, f"{node_id}:10:0:100::2025-01-01T00:00:00Z", node_id, "10") == 0.0
+    shorter = node_id.removesuffix(":10s")
+    assert ratio_of(scraped, f"{node_id}/x:10:0:100::", shorter, "10") == 0.0
+
+
+def test_a_key_of_no_node_is_unknown_and_ended_leases_go_away(house, scraped):
+    now = database_now()
+    lease = claim_service_lease(actor=READER, key="elsewhere", lease_ms=60_000, now=now)
+    assert ratio_of(scraped, "elsewhere") == 0.0
+    fail_service_lease(actor=READER, key="elsewhere", token=lease.token, reason="x", now=now)
+    assert ratio_of(scraped, "elsewhere") == 0.0
+    ServiceLease.objects.update(updated_at=now - timedelta(minutes=61))
+    assert ratio_of(scraped, "elsewhere") is None
