@@ -7,7 +7,8 @@ LOCK := $(VENV)/uv pip compile pyproject.toml --quiet --universal --generate-has
 	--no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check lint format lock dashboards readme clean set-up set-up-dev python
+.PHONY: help demo run test chaos check lint format lock dashboards readme clean set-up set-up-dev \
+	python
 
 help:  ## This list
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
@@ -15,6 +16,7 @@ help:  ## This list
 	@echo
 	@echo '  PYTHON=python3.12   another interpreter        SEAMLESS_PORT=8001   another port (run)'
 	@echo '  HYPOTHESIS_PROFILE=long   10,000 examples a property (test)'
+	@echo '  SEAMLESS_CHAOS_SEED=7   the same faults again (chaos)   SEAMLESS_CHAOS_SOAK_SECONDS=60'
 
 demo: set-up  ## Set up, play the tour on the real stack, stop everything
 	@$(VENV)/python -m demo
@@ -26,6 +28,14 @@ test: set-up-dev  ## Set up and run all tests: SQLite, PostgreSQL, the running s
 	$(PYTEST) -n auto -m "not stack"
 	$(PYTEST) -n auto -m "database and not stack" --database=postgres
 	$(PYTEST) -n 0 -m stack
+	$(PYTEST) -n 0 -m chaos --database=postgres
+
+chaos: set-up-dev  ## The whole failure suite, for about an hour, and a table of what came of it
+	@mkdir -p var && rm -f var/chaos.jsonl
+	for database in postgres sqlite; do \
+		SEAMLESS_CHAOS=all SEAMLESS_CHAOS_RESULTS=$(CURDIR)/var/chaos.jsonl \
+		$(PYTEST) -n 0 -m chaos --database=$$database || failed=1; done; \
+	$(VENV)/python -m tests.chaos.table var/chaos.jsonl; exit $${failed:-0}
 
 check: lint  ## All that CI checks besides the tests
 	$(VENV)/mypy $(wildcard $(MODULES))
