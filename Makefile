@@ -16,7 +16,7 @@ help:  ## This list
 	@echo
 	@echo '  PYTHON=python3.12   another interpreter        SEAMLESS_PORT=8001   another port (run)'
 	@echo '  HYPOTHESIS_PROFILE=long   10,000 examples a property (test)'
-	@echo '  SEAMLESS_CHAOS_SEED=7   the same faults again (chaos)   SEAMLESS_CHAOS_SOAK_SECONDS=60'
+	@echo '  SEAMLESS_CHAOS_SEED=7   the same faults again (chaos)   SEAMLESS_CHAOS_SMALL=1   fewer of them'
 
 demo: set-up  ## Set up, play the tour on the real stack, stop everything
 	@$(VENV)/python -m demo

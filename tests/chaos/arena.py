@@ -43,7 +43,9 @@ class Size:
     repeats: int
 
 
-SIZE = Size(workers=4, shards=200, bars=500, repeats=20) if EVERYTHING else Size(2, 40, 50, 4)
+SMALL = Size(workers=2, shards=40, bars=50, repeats=4)
+WHOLE = Size(workers=4, shards=200, bars=500, repeats=20)
+SIZE = WHOLE if EVERYTHING and "SEAMLESS_CHAOS_SMALL" not in os.environ else SMALL
 
 
 @dataclass(frozen=True)

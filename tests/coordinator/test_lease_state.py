@@ -10,6 +10,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from coordinator.coverage import CoverageRange, merge_coverage
 from coordinator.lease_state import (
+    UNFINISHED_SHARD_STATES,
     JobState,
     NotClaimable,
     RetryPolicy,
@@ -22,11 +23,13 @@ from coordinator.lease_state import (
     committed,
     cut_shards,
     failed,
+    held_back,
     is_claimable,
     job_outcome,
     lease_key,
     refused,
     renewed,
+    reopened,
 )
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -217,8 +220,8 @@ class LeaseMachine(RuleBasedStateMachine):
         self.commits = 0
         self.highest = 0
 
-    @rule(seconds=st.sampled_from([0, 1, 29, 31, 600]))
-    def time_passes(self, seconds):
+    @rule(seconds=st.sampled_from([0, 1, 29, 31, 600, 3_600, -3_600]))
+    def time_passes_or_the_clock_jumps(self, seconds):
         self.now += timedelta(seconds=seconds)
 
     @rule(target=claims, holder=st.sampled_from("abc"))
@@ -252,9 +255,41 @@ class LeaseMachine(RuleBasedStateMachine):
 
     @rule()
     def cancel(self):
-        if self.lease.state is not ShardState.DONE:
-            self.lease = cancelled(self.lease)
-            self.highest = self.lease.epoch
+        before, self.lease = self.lease, cancelled(self.lease)
+        if before.state in UNFINISHED_SHARD_STATES:
+            self.highest += 1
+
+    @rule()
+    def reprocess(self):
+        """Also what is done: only so may progress fall, and nothing older commits any more."""
+        self.lease = reopened(self.lease, now=self.now)
+        self.commits, self.highest = 0, self.highest + 1
+
+    @rule(epoch=claims, costs_attempt=st.booleans())
+    def the_source_is_busy(self, epoch, costs_attempt):
+        entitled = self.lease.state is ShardState.LEASED and self.lease.epoch == epoch
+        if not entitled or (costs_attempt and self.lease.attempts >= 3):
+            return
+        wait = timedelta(seconds=5)
+        self.lease = held_back(
+            self.lease, epoch=epoch, now=self.now, wait=wait, costs_attempt=costs_attempt
+        )
+
+    def teardown(self):
+        """From wherever it has come to, the shard can still end."""
+        for _ in range(8):
+            if self.lease.state not in UNFINISHED_SHARD_STATES:
+                return
+            due = self.lease.expires_at or self.lease.next_attempt_at
+            self.now = max(self.now, due + timedelta(seconds=1))
+            if is_claimable(self.lease, now=self.now, max_attempts=3):
+                self.lease = claim(self.lease, "z", self.now)
+                self.lease = committed(self.lease, epoch=self.lease.epoch)
+            else:  # the reaper, of a lease without an attempt left
+                self.lease = failed(
+                    self.lease, epoch=self.lease.epoch, now=self.now, policy=POLICY, draw=never
+                )
+        raise AssertionError(f"it goes on for ever: {self.lease}")
 
     @invariant()
     def committed_at_most_once(self):
