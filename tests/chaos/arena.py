@@ -94,6 +94,7 @@ class Arena:
             "SEAMLESS_CHAOS_FOLDER": str(self.folder),
             "PROMETHEUS_MULTIPROC_DIR": str(self.folder / "metrics"),
             "SEAMLESS_LEASE_TTL_SECONDS": str(TTL),
+            "SEAMLESS_SHARD_BARS": str(SIZE.bars),
             "SEAMLESS_RECONCILE_SECONDS": "1",
             "SEAMLESS_RETRY_BASE_SECONDS": "1",
             "SEAMLESS_MAX_ATTEMPTS": "20",

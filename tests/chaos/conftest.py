@@ -1,3 +1,4 @@
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -41,8 +42,7 @@ def arena(
     settings.SEAMLESS_SHARD_BARS = SIZE.bars
     create_table()
     version = make_version()
-    folder = test_folder() / f"arena-{request.node.nodeid.rsplit('::', 1)[1][:20]}"
-    folder.mkdir()
+    folder = Path(tempfile.mkdtemp(prefix="arena-", dir=test_folder()))
     options = {"persistence": request.param} if hasattr(request, "param") else {}
     house = House(version=version, node=make_node(version))
     arena = Arena(folder, committed_db.url, house, **options)
