@@ -25,6 +25,7 @@ class Proxy:
         self.cut_after: Callable[[bytes], bool] = lambda _piece: False
         self._listen = listen
         self._open: set[asyncio.StreamWriter] = set()
+        self._pumps: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -48,10 +49,10 @@ class Proxy:
         async def end() -> None:
             self._server.close()
             await self._reset_all()
-            tasks = asyncio.all_tasks() - {asyncio.current_task()}
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            for pump in self._pumps:
+                pump.cancel()
+            while self._pumps:
+                await asyncio.sleep(0.01)
 
         self._run(end())
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -77,16 +78,21 @@ class Proxy:
             return
         ends = {writer, back}
         self._open |= ends
-        pumps = [
+        pumps = {
             asyncio.create_task(self._pump(reader, back, self.cut_after)),
             asyncio.create_task(self._pump(there, writer, lambda _piece: False)),
-        ]
+        }
+        self._pumps |= pumps
         await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         for pump in pumps:
             pump.cancel()
+        await asyncio.gather(*pumps, return_exceptions=True)
         for end in ends:
             end.close()
+            with suppress(OSError):
+                await end.wait_closed()
         self._open -= ends
+        self._pumps -= pumps
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if isinstance(self.target, Path):
