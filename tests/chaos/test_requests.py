@@ -56,8 +56,9 @@ def answers(port: int) -> bool:
 
 
 def test_f13_a_thousand_equal_or_overlapping_requests(arena: Arena, port: int) -> None:
-    arena.house.node.source = {"type": "sample", "dataset": "stocks"}
-    arena.house.node.save()
+    node = arena.house.node
+    node.source, node.store = {"type": "sample", "dataset": "stocks"}, {"type": "parquet"}
+    node.save()
     make_operator()
     browser = Client()
     browser.force_login(User.objects.get(username="oscar"))
