@@ -74,7 +74,8 @@ def _postgres_copy(template: str, name: str) -> Iterator[tuple[str, str]]:
     names = {"copy": sql.Identifier(name), "template": sql.Identifier(template)}
     with psycopg.connect(server, autocommit=True) as admin:
         admin.execute(sql.SQL("CREATE DATABASE {copy} TEMPLATE {template}").format(**names))
-        try:
-            yield name, urlsplit(server)._replace(path=f"/{name}").geturl()
-        finally:  # by force: a thread of the test may still be connected
+    try:
+        yield name, urlsplit(server)._replace(path=f"/{name}").geturl()
+    finally:  # by force: a thread of the test may still be connected
+        with psycopg.connect(server, autocommit=True) as admin:
             admin.execute(sql.SQL("DROP DATABASE {copy} WITH (FORCE)").format(**names))

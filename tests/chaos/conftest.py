@@ -48,7 +48,10 @@ def arena(
     arena = Arena(folder, committed_db.url, house, **options)
     settings.REDIS_URL = arena.redis_url
     monkeypatch.setenv("SEAMLESS_CHAOS_FOLDER", str(folder))
+    from tests.chaos.worker_side import ArmedHandler  # needs the folder's name when imported
+
     before = ports._factory
+    ports.set_shard_handler_factory(lambda node: ArmedHandler())  # this process runs shards too
     yield arena
     ports.set_shard_handler_factory(before)
     arena.close()

@@ -98,8 +98,6 @@ def test_f3_a_holder_stopped_for_three_leases_never_commits_late(
 )
 @pytest.mark.parametrize("away", [TTL, 10 * TTL] if EVERYTHING else [TTL])
 def test_f4_redis_killed_and_back(arena: Arena, away: float) -> None:
-    from tests.chaos import worker_side  # noqa: F401 - this process runs shards too
-
     job_id = arena.request()
     arena.start_workers()
     arena.wait_for_commits(job_id)
