@@ -92,6 +92,7 @@ class Arena:
             "DATABASE_URL": self.database_url,
             "REDIS_URL": self.redis_url,
             "SEAMLESS_CHAOS_FOLDER": str(self.folder),
+            "SEAMLESS_CHAOS_WORKER": "1",
             "PROMETHEUS_MULTIPROC_DIR": str(self.folder / "metrics"),
             "SEAMLESS_LEASE_TTL_SECONDS": str(TTL),
             "SEAMLESS_SHARD_BARS": str(SIZE.bars),

@@ -122,7 +122,6 @@ def _reach_publish(**arguments: Any) -> None:
     publishing.publish_shard(**arguments)
 
 
-@signals.task_prerun.connect
 def _note_delivery(task_id: str = "", **_: Any) -> None:
     with (FOLDER / "deliveries").open("a") as deliveries:
         deliveries.write(f"{task_id}\n")
@@ -151,12 +150,19 @@ def _store_anyway(shard_id: int, before: Any, after: Any, **fields: Any) -> bool
     return BackfillShard.objects.filter(pk=shard_id).update(**asdict(after), **fields) == 1
 
 
-set_shard_handler_factory(lambda node: ArmedHandler())
-running.publish_shard = _reach_publish
-_mutate(os.environ.get("SEAMLESS_CHAOS_WITHOUT", ""))
-if visibility := os.environ.get("SEAMLESS_CHAOS_VISIBILITY"):
-    options = current_app.conf.broker_transport_options
-    current_app.conf.broker_transport_options = options | {"visibility_timeout": float(visibility)}
-if limit := os.environ.get("SEAMLESS_CHAOS_TASK_SECONDS"):
-    current_app.conf.task_soft_time_limit = float(limit)
-    current_app.conf.task_time_limit = float(limit) + 1
+def _take_over() -> None:
+    """In a worker; the harness only borrows the handler."""
+    set_shard_handler_factory(lambda node: ArmedHandler())
+    running.publish_shard = _reach_publish
+    signals.task_prerun.connect(_note_delivery)
+    _mutate(os.environ.get("SEAMLESS_CHAOS_WITHOUT", ""))
+    conf = current_app.conf
+    if visibility := os.environ.get("SEAMLESS_CHAOS_VISIBILITY"):
+        options = conf.broker_transport_options
+        conf.broker_transport_options = options | {"visibility_timeout": float(visibility)}
+    if limit := os.environ.get("SEAMLESS_CHAOS_TASK_SECONDS"):
+        conf.task_soft_time_limit, conf.task_time_limit = float(limit), float(limit) + 1
+
+
+if "SEAMLESS_CHAOS_WORKER" in os.environ:
+    _take_over()
