@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from registry.safety_net import Governed
 from registry.triggers import Immutable, Refuse, Trigger, protect
 
 
@@ -54,4 +55,4 @@ PROTECTIONS = (
     ),
 )
 
-protect(*PROTECTIONS)
+protect(*PROTECTIONS, Governed("coordinator.SourceLimit"))

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from registry.services.audit import seal
 from registry.services.audit.export_jobs import expire_exports, run_next_export
+from registry.services.audit.reconciling import report_unrecorded_changes
 from registry.services.incidents import close_clean_incidents
 from registry.services.replays import run_replays
 from registry.services.rollouts import promote_ready
@@ -19,7 +20,11 @@ REPLAY_SECONDS = 20
 
 @shared_task
 def seal_audit_log(**_: Any) -> None:
-    """Number what was recorded since the last run; harmless if run twice or by two workers."""
+    """Number what was recorded since the last run; harmless if run twice or by two workers.
+
+    What changed without a record is recorded first.
+    """
+    report_unrecorded_changes(now=timezone.now())
     seal(now=timezone.now())
 
 

@@ -30,7 +30,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from django.apps import apps
 from django.core.checks import CheckMessage, Tags, Warning, register
@@ -58,8 +58,10 @@ class Trigger:
     @property
     def name(self) -> str:
         text = "\0".join((self.table, self.operation, self.condition, self.message))
-        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-        return f"{PREFIX}{self.table}_{self.rule}"[: _IDENTIFIER_LIMIT - 9] + f"_{digest}"
+        return trigger_name(self.table, self.rule, text)
+
+    def create(self, connection: BaseDatabaseWrapper) -> list[str]:
+        return _SQL[connection.vendor](connection, self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +136,39 @@ class Refuse:
         return [Trigger(table, f"{self.name}_{op}", op, condition, message) for op in self.on]
 
 
-Protection = AppendOnly | WriteOnce | Immutable | Refuse
+class MadeTrigger(Protocol):
+    """What a protection comes to in one database."""
+
+    @property
+    def table(self) -> str: ...
+
+    @property
+    def rule(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+    def create(self, connection: BaseDatabaseWrapper) -> list[str]:
+        """The statements that make it."""
+
+
+class Protection(Protocol):
+    @property
+    def model(self) -> str: ...
+
+    def triggers(self, vendor: str) -> Sequence[MadeTrigger]: ...
+
 
 _declared: dict[Protection, None] = {}
+
+
+def trigger_name(table: str, rule: str, definition: str) -> str:
+    digest = hashlib.sha256(definition.encode()).hexdigest()[:8]
+    return f"{PREFIX}{table}_{rule}"[: _IDENTIFIER_LIMIT - 9] + f"_{digest}"
+
+
+def declared_protections() -> tuple[Protection, ...]:
+    return tuple(_declared)
 
 
 def protect(*protections: Protection) -> None:
@@ -162,7 +194,7 @@ def create_triggers(connection: BaseDatabaseWrapper, protections: Iterable[Prote
         _drop_all(connection)
         with connection.cursor() as cursor:
             for trigger in _expected(connection, protections):
-                for statement in _SQL[connection.vendor](connection, trigger):
+                for statement in trigger.create(connection):
                     cursor.execute(statement)
 
 
@@ -188,7 +220,9 @@ def check_triggers(
     return found
 
 
-def _expected(connection: BaseDatabaseWrapper, protections: Iterable[Protection]) -> list[Trigger]:
+def _expected(
+    connection: BaseDatabaseWrapper, protections: Iterable[Protection]
+) -> list[MadeTrigger]:
     """The triggers this database needs; a table that is not migrated yet needs none."""
     tables = set(connection.introspection.table_names())
     skipped = "no_replace" if connection.vendor == "postgresql" else "no_truncate"
@@ -257,7 +291,7 @@ def _sqlite(connection: BaseDatabaseWrapper, trigger: Trigger) -> list[str]:
 def _postgresql(connection: BaseDatabaseWrapper, trigger: Trigger) -> list[str]:
     """A function per trigger: a WHEN clause takes no subquery. Its search_path is fixed, since a
     temporary table would otherwise stand in for one that the condition reads."""
-    (schema,) = _query(connection, "SELECT quote_ident(current_schema())")
+    schema = current_schema(connection)
     level = "STATEMENT" if trigger.operation == "truncate" else "ROW"
     returned = "OLD" if trigger.operation == "delete" else "NEW"
     return [
@@ -270,6 +304,12 @@ def _postgresql(connection: BaseDatabaseWrapper, trigger: Trigger) -> list[str]:
         f' FOR EACH {level} EXECUTE FUNCTION "{trigger.name}"()',
         f'ALTER TABLE "{trigger.table}" ENABLE ALWAYS TRIGGER "{trigger.name}"',
     ]
+
+
+def current_schema(connection: BaseDatabaseWrapper) -> str:
+    """PostgreSQL: the quoted name of the schema that holds our tables."""
+    (schema,) = _query(connection, "SELECT quote_ident(current_schema())")
+    return schema
 
 
 _SQL = {"sqlite": _sqlite, "postgresql": _postgresql}

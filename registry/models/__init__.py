@@ -43,6 +43,7 @@ from registry.models.subjects import (
     Subject,
     VersionState,
 )
+from registry.models.unrecorded import UnrecordedChange
 from registry.models.usage import RetainedSample, Usage
 from registry.models.waivers import WaivedRule, Waiver
 
@@ -93,6 +94,7 @@ __all__ = [
     "Subject",
     "Subscription",
     "Team",
+    "UnrecordedChange",
     "Usage",
     "VersionState",
     "WaivedRule",

@@ -1,5 +1,6 @@
 """What the database refuses about the registry's tables, whoever asks. See `registry.triggers`."""
 
+from registry.safety_net import Governed, Settling
 from registry.triggers import AppendOnly, Immutable, Refuse, protect
 
 _REVISION = (
@@ -13,6 +14,32 @@ _COUNTS = (
     f" AND {{registry.Review.revision}} = {_REVISION}"
     " AND {registry.Review.decision} = 'approve'"
 )
+# What changes by recorded actions alone. Not what processes write by themselves: evidence, tallies,
+# the audit log's own tables.
+GOVERNED = (
+    "auth.User",
+    "registry.AccessToken",
+    "registry.Bundle",
+    "registry.BundleMember",
+    "registry.Consumer",
+    "registry.GatePolicy",
+    "registry.Membership",
+    "registry.Node",
+    "registry.NodeGrant",
+    "registry.PromotionApproval",
+    "registry.Proposal",
+    "registry.Release",
+    "registry.ReleaseMember",
+    "registry.Review",
+    "registry.Rollout",
+    "registry.SLAPolicyDocument",
+    "registry.SchemaContent",
+    "registry.SchemaVersion",
+    "registry.Subject",
+    "registry.Subscription",
+    "registry.Team",
+)
+protect(*map(Governed, GOVERNED), Settling("registry.AuditEvent"))
 
 protect(
     AppendOnly("registry.SchemaContent"),

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from django.contrib.auth.models import User
+from django.contrib.auth.models import User, update_last_login
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.db import transaction
 from django.dispatch import receiver
@@ -26,9 +26,15 @@ def change_password(*, actor: Actor, user: User, password: str, now: datetime) -
         user.save(update_fields=["password"])
 
 
+# Django's own receiver, which would change the account without a record.
+user_logged_in.disconnect(dispatch_uid="update_last_login")
+
+
 @receiver(user_logged_in)
 def record_sign_in(request: HttpRequest, user: User, **_: Any) -> None:
-    _record(request, "person.sign_in", user, "ok")
+    with transaction.atomic():
+        update_last_login(User, user)
+        _record(request, "person.sign_in", user, "ok")
 
 
 @receiver(user_logged_out)

@@ -1,7 +1,7 @@
 """`manage.py audit …`: the audit log from the command line.
 
-`seal` and `verify` are for whoever runs the machine. The others act as the person whose token is in
-SEAMLESS_TOKEN: auditors export, operators rotate the key, erase and drop.
+`seal`, `reconcile` and `verify` are for whoever runs the machine. The others act as the person
+whose token is in SEAMLESS_TOKEN: auditors export, operators rotate the key, erase and drop.
 """
 
 import argparse
@@ -22,16 +22,18 @@ from registry.management.acting import acting_person, refusals_as_command_errors
 from registry.management.usage import UsageParser
 from registry.services.audit import latest_checkpoint, seal_all
 from registry.services.audit.key_history import public_keys
+from registry.services.audit.reconciling import report_unrecorded_changes
 from registry.services.audit.removing import drop_payloads, erase_person
 from registry.services.audit.rotating import rotate_key
 
 
 class Command(BaseCommand):
-    help = "Seal, export and verify the audit log; rotate its key; erase and drop."
+    help = "Seal, reconcile, export and verify the audit log; rotate its key; erase and drop."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="what", required=True, parser_class=UsageParser)
         actions.add_parser("seal", help="seal what is pending and publish the checkpoint")
+        actions.add_parser("reconcile", help="record, and list, what changed without a record")
         export = actions.add_parser("export", help="write the sealed records")
         audit_exports.add_arguments(export)
         add_verify_arguments(actions.add_parser("verify", help="check an exported file"))
@@ -47,6 +49,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, what: str, **options: Any) -> None:
         run: dict[str, Callable[..., None]] = {
             "seal": self.seal,
+            "reconcile": self.reconcile,
             "export": self.export,
             "verify": self.verify,
             "keys": self.keys,
@@ -61,6 +64,13 @@ class Command(BaseCommand):
         seal_all(now=timezone.now())
         head = latest_checkpoint()
         self.stdout.write(f"sealed up to {head.size} records, root {head.root.hex()}")
+
+    def reconcile(self, **_: Any) -> None:
+        found = report_unrecorded_changes(now=timezone.now())
+        if found:
+            lines = "\n".join(f"  {change}" for change in found)
+            raise CommandError(f"Changed without an audit record (it has one now):\n{lines}")
+        self.stdout.write("every change of a governed table has its audit record")
 
     def export(self, **options: Any) -> None:
         count, source = audit_exports.export(actor=acting_person(), options=options)

@@ -23,6 +23,7 @@ from registry.audit.events import (
 )
 from registry.models.audit import AuditEvent, AuditPayload, AuditPending, AuditPersonal
 from registry.models.people import Membership
+from registry.safety_net import settle
 from registry.services.audit.receipts import collect
 
 
@@ -64,6 +65,7 @@ def record(
     )
     stored = _append(event)
     collect(stored.pk)
+    settle(connection)
     return stored
 
 
