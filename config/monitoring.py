@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.defaults import permission_denied
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from rest_framework.request import Request
@@ -11,6 +12,7 @@ from rest_framework.views import APIView
 
 from config.metric_reference import scrape_collectors
 from coordinator.mode import Mode, coordinator_mode
+from registry.denials import record_denial
 from registry.health import asked, audit_seal
 from registry.permissions import MayScrape
 from registry.problems import crashed as crashed_problem
@@ -58,6 +60,12 @@ def _collectors() -> CollectorRegistry:
         merged.register(collector)
     merged.register(gathered)
     return merged
+
+
+def denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """A page (of the admin) that the signed-in person may not see or use."""
+    record_denial(request, str(exception) or "This page is not open to this person.")
+    return permission_denied(request, exception)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

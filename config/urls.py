@@ -20,5 +20,6 @@ urlpatterns = [
     path("api/v1/", include("registry.api.urls")),
     path("", include("coordinator.urls")),
 ]
+handler403 = "config.monitoring.denied"
 handler404 = "config.monitoring.not_found"
 handler500 = "config.monitoring.crashed"

@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from typing import Literal
 
-ActorKind = Literal["user", "consumer", "system"]
+ActorKind = Literal["user", "consumer", "system", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
     """A person, a program or the system itself, with where its request came from.
+
+    `unknown` is a stranger: a caller whose credentials are nobody's.
 
     `id` is the primary key of the user or consumer as text (the component's name for the system);
     `name` is what people read. The three request fields join an audit record to its log lines.

@@ -54,6 +54,10 @@ class NotFound(SeamlessError):
     title = "Not found"
 
 
+class Hidden(NotFound):
+    """It exists, but not for this caller: answered as if it did not, and recorded as denied."""
+
+
 class Conflict(SeamlessError):
     code = "conflict"
     status = 409

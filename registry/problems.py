@@ -10,7 +10,8 @@ from django.db import IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework import exceptions
 
-from registry.errors import SeamlessError
+from registry.denials import record_denial
+from registry.errors import Hidden, SeamlessError
 from registry.request_context import request_id_of
 
 logger = structlog.get_logger("seamless.http")
@@ -75,12 +76,16 @@ def problem_response(error: Exception, context: Mapping[str, Any]) -> HttpRespon
     """DRF's exception handler: a plain response, so that no data renderer dresses an error."""
     request = context.get("request")
     plain = getattr(request, "_request", request)
+    if isinstance(error, Hidden) and request is not None:
+        record_denial(request, error.detail)
     if isinstance(error, SeamlessError):
         return refusal(plain, error)
     if isinstance(error, Http404):
         error = exceptions.NotFound()
     elif isinstance(error, PermissionDenied):
         error = exceptions.PermissionDenied()
+    if isinstance(error, exceptions.PermissionDenied) and request is not None:
+        record_denial(request, str(error.detail))
     if isinstance(error, exceptions.APIException):
         return _from_drf(plain, error)
     if isinstance(error, IntegrityError):

@@ -8,6 +8,7 @@ from django.utils import timezone
 from registry.services.audit import seal
 from registry.services.audit.export_jobs import expire_exports, run_next_export
 from registry.services.audit.reconciling import report_unrecorded_changes
+from registry.services.audit.refusing import summarise_refusals
 from registry.services.incidents import close_clean_incidents
 from registry.services.replays import run_replays
 from registry.services.rollouts import promote_ready
@@ -22,8 +23,9 @@ REPLAY_SECONDS = 20
 def seal_audit_log(**_: Any) -> None:
     """Number what was recorded since the last run; harmless if run twice or by two workers.
 
-    What changed without a record is recorded first.
+    What changed without a record, and what was refused again and again, is recorded first.
     """
+    summarise_refusals(now=timezone.now())
     report_unrecorded_changes(now=timezone.now())
     seal(now=timezone.now())
 

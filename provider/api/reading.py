@@ -39,7 +39,7 @@ from provider.serialise import Format
 from provider.verdict import Verdict
 from provider.window_cache import Key
 from registry.models import Consumer, Mode
-from registry.services.audit import record
+from registry.services.audit.refusing import record_refusal
 from registry.services.evidence import CRASHED, SchemaFinding, record_check
 from registry.services.incidents import note_refusal
 from registry.services.resolution import BoundVersion
@@ -345,12 +345,13 @@ def refused(consumer: Consumer, request: ReadRequest, refusal: ConformancePipeli
                 reason=f"{refusal.code}: {refusal.detail}"[:REASON_LIMIT],
                 now=timezone.now(),
             )
-        record(
+        record_refusal(
             actor=request.actor,
             action="data.read",
             object_type="node",
             object_id=request.node.node_id,
             now=request.now,
+            kind=(consumer.name, request.node.node_id, judge.release_fingerprint, refusal.code),
             outcome="refused",
             reason=f"{refusal.code}: {refusal.detail}",
             after={"release": judge.release_fingerprint, "flags": report.flags},

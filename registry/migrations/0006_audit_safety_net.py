@@ -25,4 +25,28 @@ class Migration(migrations.Migration):
                 "indexes": [models.Index(fields=["transaction"], name="unrecorded_transaction")]
             },
         ),
+        migrations.CreateModel(
+            name="RefusalTally",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("key", models.CharField(max_length=64)),
+                ("minute", models.DateTimeField()),
+                ("action", models.CharField(max_length=255)),
+                ("repeats", models.PositiveBigIntegerField(default=0)),
+                ("facts", models.JSONField()),
+            ],
+            options={
+                "indexes": [models.Index(fields=["minute", "action"], name="refusal_minute")],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("key", "minute"), name="refusal_one_tally_a_minute"
+                    )
+                ],
+            },
+        ),
     ]

@@ -21,6 +21,7 @@ from registry.models.consumers import (
 from registry.models.evidence import CanaryTally, Diagnostic
 from registry.models.nodes import Node, SLAPolicyDocument
 from registry.models.people import Membership, Role, Team
+from registry.models.refusals import RefusalTally
 from registry.models.replays import ReplayRun, ReplayShard, ReplayState, ShardState
 from registry.models.rollouts import (
     GateOverride,
@@ -76,6 +77,7 @@ __all__ = [
     "PromotionApproval",
     "Proposal",
     "ProposalState",
+    "RefusalTally",
     "RegistryState",
     "Release",
     "ReleaseMember",

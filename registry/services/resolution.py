@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from registry.errors import NotFound
+from registry.errors import Hidden, NotFound
 from registry.models import Consumer, Node
 from registry.names import is_node_id
 from registry.ramps import in_ramp
@@ -37,7 +37,8 @@ def readable_node(consumer: Consumer, node_id: str) -> Node:
     node = known.nodes.get(node_id) if is_node_id(node_id) else None
     if node is not None and known.may_read(consumer.pk, node):
         return node
-    raise NotFound(f"There is no node {node_id!r} that {consumer} may read.")
+    refusal = NotFound if node is None else Hidden
+    raise refusal(f"There is no node {node_id!r} that {consumer} may read.")
 
 
 def readable_nodes(consumer: Consumer) -> list[Node]:

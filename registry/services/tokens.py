@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.contrib.auth.models import User
-from django.db import transaction
 
 from registry.actors import Actor
 from registry.errors import InvalidInput, NotAllowed, NotAuthenticated, NotFound
@@ -12,7 +11,7 @@ from registry.models import AccessToken, Consumer, Role
 from registry.services import snapshot
 from registry.services.access import require_person, require_role
 from registry.services.actions import ActionRecord, audited_action
-from registry.services.audit import record
+from registry.services.audit.refusing import record_refusal_if_possible
 from registry.services.last_used import note_use
 from registry.tokens import SCOPES, NewToken, digest_of, new_token, prefix_of
 
@@ -84,39 +83,47 @@ def known_token(secret: str, now: datetime) -> AccessToken | None:
 
 
 def use_token(*, secret: str, now: datetime, source: str, request_id: str) -> AccessToken:
-    """The live token behind a secret. An expired or revoked one is refused and recorded."""
-    prefix = prefix_of(secret)
-    if prefix is None:
-        raise TokenRefused("This token is not known here; ask its issuer for a new one.")
+    """The live token behind a secret. Any other is refused and recorded, a flood only counted."""
     token = (
         AccessToken.objects.select_related("user", "consumer")
         .filter(digest=digest_of(secret))
         .first()
+        if prefix_of(secret)
+        else None
     )
     if token is None:
+        stranger = Actor("unknown", "", "", request_id=request_id, source=source)
+        _record_misuse(stranger, "", "unknown or malformed token", now)
         raise TokenRefused("This token is not known here; ask its issuer for a new one.")
     fault = _fault(token, now)
     if fault:
-        actor = Actor(
-            kind="consumer" if token.consumer_id else "user",
-            id=str(token.consumer_id or token.user_id),
-            name=str(token.consumer or token.user),
-            request_id=request_id,
-            source=source,
-        )
-        with transaction.atomic():
-            record(
-                actor=actor,
-                action="token.use",
-                object_type="token",
-                object_id=token.prefix,
-                now=now,
-                outcome="denied",
-                reason=fault,
-            )
+        _record_misuse(_holder(token, source, request_id), token.prefix, fault, now)
         raise TokenRefused(fault)
     note_use(token.pk, now)
     return token
+
+
+def _record_misuse(actor: Actor, prefix: str, fault: str, now: datetime) -> None:
+    record_refusal_if_possible(
+        actor=actor,
+        action="token.use",
+        object_type="token",
+        object_id=prefix,
+        now=now,
+        kind=(prefix, "" if prefix else actor.source),
+        reason=fault,
+        limit_kinds=not prefix,
+    )
+
+
+def _holder(token: AccessToken, source: str, request_id: str) -> Actor:
+    return Actor(
+        kind="consumer" if token.consumer_id else "user",
+        id=str(token.consumer_id or token.user_id),
+        name=str(token.consumer or token.user),
+        request_id=request_id,
+        source=source,
+    )
 
 
 def _fault(token: AccessToken, now: datetime) -> str:

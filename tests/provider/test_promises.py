@@ -2,17 +2,21 @@
 
 import json
 import re
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import pyarrow as pa
 import pytest
 from django.http import HttpResponse
+from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provider.serialise import FORMATS
 from registry.models import AuditEvent, CanaryTally, Diagnostic, Rollout
 from registry.services import rollouts, snapshot
+from registry.services.audit import refusing
+from registry.services.audit.refusing import summarise_refusals
 from registry.validity import is_valid
 from tests.cast import NOW, OHLC, approved, with_property
 from tests.provider.world import Reader, World, bars
@@ -196,3 +200,33 @@ def test_whatever_is_stored_a_strict_answer_is_valid_row_by_row(
 @pytest.fixture
 def strict_reader(world: World) -> tuple[World, Reader]:
     return world, world.reader()
+
+
+def test_of_equal_refusals_the_first_of_a_minute_is_recorded_and_the_rest_counted(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The minute is a day here, however slow the machine is."""
+    monkeypatch.setattr(refusing, "minute_of", lambda now: datetime.combine(now, time.min, UTC))
+    world.write(bars(close=pa.array(["x"] * 12)))
+    pricing, risk = world.reader("pricing"), world.reader("risk")
+    answers = [pricing.data() for _ in range(4)]
+    risk.data()
+    events = AuditEvent.objects.filter(action="data.read", outcome="refused").order_by("pk")
+    assert [event.consumer for event in events] == ["pricing", "risk"]
+    assert events[0].request_id == answers[0]["X-Request-ID"]
+    summarise_refusals(now=timezone.now() + timedelta(days=1))
+    summary = events.select_related("payload").last()
+    assert summary is not None
+    assert (summary.consumer, summary.object_id) == ("pricing", NODE)
+    assert summary.after["repeated"] == 3
+    assert summary.after["first_request_id"] == answers[0]["X-Request-ID"]
+
+
+def test_a_node_that_a_program_may_not_read_is_not_found_and_that_is_recorded(
+    world: World,
+) -> None:
+    stranger = world.reader("stranger", rollout="none")
+    assert stranger.data().status_code == 404
+    event = AuditEvent.objects.select_related("payload").get(action="request.deny")
+    assert (event.outcome, event.consumer) == ("denied", "stranger")
+    assert NODE in event.reason

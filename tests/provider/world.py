@@ -43,11 +43,12 @@ class World:
         pq.write_table(table, self.folder / name)
 
     def reader(self, name: str = "pricing", *, rollout: str = "strict") -> "Reader":
-        """A new program: `strict` or `canary` on the bundle, or `granted` the node by name."""
+        """A new program: `strict` or `canary` on the bundle, or `granted` the node by
+        name, or `none` of these."""
         made = consumer(self.cast, name)
         if rollout == "granted":
             consumers.grant_node(actor=self.cast.olive, consumer=name, node_id=NODE, now=NOW)
-        else:
+        elif rollout != "none":
             canary = consumers.subscribe(
                 actor=self.cast.carl, consumer=name, bundle="market", now=NOW
             )

@@ -182,6 +182,7 @@ def test_governed_are_all_tables_but_the_listed_ones(db: None) -> None:
         "registry.AuditPersonal": "written once; its removal is recorded",
         "registry.CanaryTally": "evidence, written after each read",
         "registry.Diagnostic": "evidence, written after each read",
+        "registry.RefusalTally": "counts of refusals, whose records they become",
         "registry.UnrecordedChange": "the net itself",
     }
     models = {model._meta.label for model in apps.get_app_config("registry").get_models()}
