@@ -19,7 +19,7 @@ from registry.services.audit import refusing
 from registry.services.audit.refusing import summarise_refusals
 from registry.validity import is_valid
 from tests.cast import NOW, OHLC, approved, with_property
-from tests.provider.world import Reader, World, bars
+from tests.provider.world import NODE, Reader, World, bars
 
 OWN_TO_A_RESPONSE = {"Date", "X-Request-ID", "Server-Timing", "Seamless-Canary"}
 
