@@ -1,6 +1,7 @@
 """Every setting of Seamless; values that differ between installations come from the environment."""
 
 import secrets
+import sys
 from pathlib import Path
 
 from csp.constants import NONE, SELF
@@ -48,6 +49,12 @@ ALLOWED_HOSTS = read_list("SEAMLESS_ALLOWED_HOSTS", ["127.0.0.1", "localhost", "
 CSRF_TRUSTED_ORIGINS = read_list("SEAMLESS_TRUSTED_ORIGINS", [])
 
 DATABASES = {"default": read_database("DATABASE_URL", f"sqlite:///{SEAMLESS_VAR}/seamless.sqlite3")}
+# Whom migrations give rights to (see registry.roles); migrations themselves run as the owner.
+SEAMLESS_APPLICATION_ROLE = ""
+if read_text("DATABASE_OWNER_URL", ""):
+    SEAMLESS_APPLICATION_ROLE = DATABASES["default"].get("USER", "")
+    if sys.argv[1:2] == ["migrate"]:
+        DATABASES = {"default": read_database("DATABASE_OWNER_URL", "")}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 SEAMLESS_AUDIT_ORIGIN = read_text("SEAMLESS_AUDIT_ORIGIN", "seamless.local/audit")
 SEAMLESS_AUDIT_KEY = read_text("SEAMLESS_AUDIT_KEY", "")

@@ -19,7 +19,12 @@ from django.test.utils import override_settings, setup_databases, teardown_datab
 from hypothesis import HealthCheck, settings
 from pytest_django import DjangoDbBlocker
 
-from tests.databases import CommittedDatabase, fresh_copy, name_test_database
+from tests.databases import (
+    CommittedDatabase,
+    connecting_as_owner,
+    fresh_copy,
+    name_test_database,
+)
 from tests.servers import NO_POSTGRES
 
 # No deadline and no "too slow": a busy machine is no bug.
@@ -74,12 +79,12 @@ def django_db_setup(
 ) -> Iterator[None]:
     """The migrated database of this worker, also where only `committed_db` asks for it."""
     name_test_database()
-    with django_db_blocker.unblock():
+    with django_db_blocker.unblock(), connecting_as_owner():
         made = setup_databases(
             verbosity=0, interactive=False, aliases={"default": False}, serialized_aliases=set()
         )
     yield
-    with django_db_blocker.unblock():
+    with django_db_blocker.unblock(), connecting_as_owner():
         teardown_databases(made, verbosity=0)
 
 
@@ -90,6 +95,8 @@ def committed_db(
     """A copy of the migrated database for one test; processes it starts see it too."""
     with django_db_blocker.unblock(), fresh_copy() as database:
         monkeypatch.setenv("DATABASE_URL", database.url)
+        if database.vendor == "postgresql":
+            monkeypatch.setenv("DATABASE_OWNER_URL", database.owner_url)
         yield database
 
 

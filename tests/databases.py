@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import psycopg
 from django.db import connection, connections
@@ -21,10 +21,14 @@ _copies = count(1)
 
 @dataclass(frozen=True)
 class CommittedDatabase:
-    """`url`: as DATABASE_URL, for other processes. `vendor`: "sqlite" or "postgresql"."""
+    """`url`: as DATABASE_URL, for other processes. `vendor`: "sqlite" or "postgresql".
+
+    `owner_url`: as DATABASE_OWNER_URL; on SQLite there is no other role.
+    """
 
     url: str
     vendor: str
+    owner_url: str
 
 
 def test_folder() -> Path:
@@ -43,6 +47,51 @@ def name_test_database() -> None:
 
 
 @contextmanager
+def connecting_as_owner() -> Iterator[None]:
+    """On PostgreSQL, new connections are the owner's, who makes and migrates databases."""
+    application = dict(connection.settings_dict)
+    if connection.vendor == "postgresql":
+        connection.close()
+        owner = urlsplit(os.environ["DATABASE_OWNER_URL"])
+        connection.settings_dict["USER"] = unquote(owner.username or "")
+        connection.settings_dict["PASSWORD"] = unquote(owner.password or "")
+    try:
+        yield
+    finally:
+        if connection.vendor == "postgresql":
+            connection.close()
+            for name in ("USER", "PASSWORD"):
+                connection.settings_dict[name] = application[name]
+
+
+@contextmanager
+def as_owner() -> Iterator[None]:
+    """Within: the role that owns the tables (of PostgreSQL; SQLite knows no roles)."""
+    if connection.vendor != "postgresql":
+        yield
+        return
+    owner = urlsplit(os.environ["DATABASE_OWNER_URL"]).username or ""
+    _set_role(sql.SQL("SET ROLE {}").format(sql.Identifier(unquote(owner))))
+    try:
+        yield
+    finally:
+        if not connection.needs_rollback:  # a rollback brings the role back by itself
+            _set_role(sql.SQL("RESET ROLE"))
+
+
+def _set_role(statement: sql.Composable) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement.as_string())
+
+
+def _with_owner(url: str) -> str:
+    if connection.vendor != "postgresql":
+        return url
+    owner = urlsplit(os.environ["DATABASE_OWNER_URL"])
+    return owner._replace(path=urlsplit(url).path).geturl()
+
+
+@contextmanager
 def fresh_copy() -> Iterator[CommittedDatabase]:
     """Point every connection of this process at a copy of the migrated database, and back."""
     template = connection.settings_dict["NAME"]
@@ -52,7 +101,7 @@ def fresh_copy() -> Iterator[CommittedDatabase]:
     with copy(template, name) as (copied_name, url):
         connection.settings_dict["NAME"] = copied_name
         try:
-            yield CommittedDatabase(url, connection.vendor)
+            yield CommittedDatabase(url, connection.vendor, _with_owner(url))
         finally:
             connections.close_all()
             connection.settings_dict["NAME"] = template
@@ -75,7 +124,7 @@ def _postgres_copy(template: str, name: str) -> Iterator[tuple[str, str]]:
     with psycopg.connect(server, autocommit=True) as admin:
         admin.execute(sql.SQL("CREATE DATABASE {copy} TEMPLATE {template}").format(**names))
     try:
-        yield name, urlsplit(server)._replace(path=f"/{name}").geturl()
+        yield name, urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}").geturl()
     finally:  # by force: a thread of the test may still be connected
         with psycopg.connect(server, autocommit=True) as admin:
             admin.execute(sql.SQL("DROP DATABASE {copy} WITH (FORCE)").format(**names))

