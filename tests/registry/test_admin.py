@@ -114,8 +114,8 @@ def every_decision(world: World) -> list[tuple[Any, str]]:
 
 
 def refusals() -> list[tuple[str, str, str]]:
-    """What was asked in vain: action, outcome, person."""
-    asked = AuditEvent.objects.exclude(outcome="ok").order_by("pk")
+    """What services were asked in vain: action, outcome, person."""
+    asked = AuditEvent.objects.exclude(outcome="ok").exclude(action="request.deny").order_by("pk")
     return list(asked.values_list("action", "outcome", "personal__actor_name"))
 
 
@@ -142,6 +142,8 @@ def test_staff_in_no_team_see_nothing(world: World, superuser: bool) -> None:
         assert client.post(decision_url(obj, decision), asked).status_code == 403, decision
         assert client.get(page_url(obj)).status_code == 403
     assert refusals() == []
+    denied = AuditEvent.objects.filter(action="request.deny", personal__actor_name="ella")
+    assert denied.count() > len(registered())
     front = client.get("/admin/").content.decode()
     assert "You are in no team" in front
     assert list_url(Proposal) not in front
