@@ -31,6 +31,7 @@ from registry.models import (
     Subject,
     Team,
 )
+from tests.databases import as_owner
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 READER = Actor(kind="consumer", id="7", name="desk", request_id="req-7")
@@ -162,8 +163,11 @@ def _bars(wanted: CoverageRange, interval: int) -> range:
 
 
 def create_pointer_table() -> None:
-    with connection.cursor() as cursor:
+    """The owner's, as tables are; the application may fill it."""
+    with as_owner(), connection.cursor() as cursor:
         cursor.execute("CREATE TABLE test_pointer (shard_id bigint, epoch bigint, n_rows bigint)")
+        if connection.vendor == "postgresql":
+            cursor.execute("GRANT ALL ON test_pointer TO SESSION_USER")
 
 
 def pointers() -> list[tuple[int, int, int]]:

@@ -3,14 +3,16 @@
 The rows hold what they held, so that an export still shows the hashed bytes.
 """
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from registry.triggers import remove_triggers
-from tests.databases import CommittedDatabase
+from tests.databases import CommittedDatabase, as_owner
 
 OLD, NEW = [("registry", "0004_usage")], [("registry", "0005_signed_audit")]
 EVENTS: list[dict[str, Any]] = [
@@ -22,13 +24,20 @@ PAYLOAD = '{"after":{"a":1},"before":null,"reason":"because"}'
 
 
 def migrated(target: list[tuple[str, str]]) -> Any:
-    remove_triggers(sender=None, using="default", plan=target)  # as `manage.py migrate` does
+    """As `manage.py migrate` does it, as the owner of the tables."""
+    remove_triggers(sender=None, using="default", plan=target)
     executor = MigrationExecutor(connection)
     executor.migrate(target)
     return executor.loader.project_state(target).apps.get_model
 
 
-def test_records_move_into_the_new_tables_and_back(committed_db: CommittedDatabase) -> None:
+@pytest.fixture(autouse=True)
+def _as_the_owner(committed_db: CommittedDatabase) -> Iterator[None]:
+    with as_owner():
+        yield
+
+
+def test_records_move_into_the_new_tables_and_back() -> None:
     old = migrated(OLD)("registry", "AuditEvent")
     for event in EVENTS:
         old.objects.create(

@@ -9,7 +9,13 @@ from threading import Event as Signal
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db import (
+    DatabaseError,
+    IntegrityError,
+    ProgrammingError,
+    connection,
+    transaction,
+)
 from django.db.transaction import TransactionManagementError
 from hypothesis import given
 from hypothesis import strategies as st
@@ -58,7 +64,7 @@ from registry.services.audit import (
 from registry.services.audit.exporting import NoSuchCheckpoint
 from registry.triggers import remove_triggers
 from tests.cast import Cast
-from tests.databases import CommittedDatabase
+from tests.databases import CommittedDatabase, as_owner
 from tests.registry.audit_world import (
     NOW,
     OWNER,
@@ -91,8 +97,9 @@ def stored_node(level: int, idx: int) -> bytes:
 @contextmanager
 def as_the_database_owner() -> Iterator[None]:
     """Without triggers: what somebody can do who may do anything in the database."""
-    remove_triggers(sender=None, using="default", plan=["something"])
-    yield
+    with as_owner():
+        remove_triggers(sender=None, using="default", plan=["something"])
+        yield
 
 
 # --- recording ---------------------------------------------------------------------------------
@@ -213,6 +220,7 @@ def test_no_audit_table_can_be_changed(model: Any, statement: str) -> None:
     seal(now=NOW)
     table, column = model._meta.db_table, model._meta.pk_fields[0].column
     with (
+        as_owner(),
         pytest.raises(IntegrityError, match=f"seamless: {table} (is append-only|is never|never)"),
         transaction.atomic(),
         connection.cursor() as cursor,
@@ -220,18 +228,82 @@ def test_no_audit_table_can_be_changed(model: Any, statement: str) -> None:
         cursor.execute(statement.format(table, column))
 
 
+AUDIT_TABLES = (
+    *(AuditEvent, AuditLeaf, AuditNode, AuditCheckpoint, AuditKey),
+    *(AuditPersonal, AuditPayload, AuditPending),
+)
+
+
+@on_postgresql
+@pytest.mark.django_db
+@pytest.mark.parametrize("model", AUDIT_TABLES)
+@pytest.mark.parametrize("statement", ['TRUNCATE "{}" CASCADE', 'UPDATE "{}" SET "{}" = 7'])
+def test_the_application_has_no_right_to_change_an_audit_table(model: Any, statement: str) -> None:
+    """Before any trigger: what the application cannot ask for, no mistake of ours can."""
+    table, column = model._meta.db_table, model._meta.pk_fields[0].column
+    with (
+        pytest.raises(ProgrammingError, match=f"permission denied for table {table}"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(statement.format(table, column))
+
+
+@on_postgresql
+@pytest.mark.django_db
+@pytest.mark.parametrize("model", AUDIT_TABLES)
+def test_truncate_and_a_replica_session_do_not_get_past_the_triggers(model: Any) -> None:
+    """Even as a superuser, who alone may set session_replication_role."""
+    record_many(2)
+    if model is not AuditPending:
+        seal(now=NOW)
+    table = model._meta.db_table
+    leaves = model in (AuditPersonal, AuditPayload)  # whole, once it is sealed
+    change = f'UPDATE "{table}" SET text = text' if leaves else f'DELETE FROM "{table}"'
+    for statement in (f'TRUNCATE "{table}" CASCADE', change):
+        with as_owner(), transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            cursor.execute("SET LOCAL session_replication_role = replica")
+            with (
+                pytest.raises(IntegrityError, match="seamless: registry_audit"),
+                transaction.atomic(),
+            ):
+                cursor.execute(statement)
+
+
+@pytest.mark.django_db
+@pytest.mark.skipif("connection.vendor != 'sqlite'", reason="SQLite's own trap")
+@pytest.mark.parametrize("model", AUDIT_TABLES)
+def test_replace_does_not_get_past_the_triggers(model: Any) -> None:
+    record_many(2)
+    if model is not AuditPending:
+        seal(now=NOW)
+    table = model._meta.db_table
+    with (
+        pytest.raises(IntegrityError, match=f"seamless: {table}"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(f'REPLACE INTO "{table}" SELECT * FROM "{table}"')
+
+
 @pytest.mark.django_db
 @pytest.mark.parametrize("model", [AuditPersonal, AuditPayload])
 def test_what_may_leave_the_log_leaves_whole_and_only_once_sealed(model: Any) -> None:
     event = recorded()
     with (
+        as_owner(),
         pytest.raises(IntegrityError, match="stays whole until it is sealed"),
         transaction.atomic(),
     ):
         model.objects.all().delete()
     seal(now=NOW)
     for text in ("forged", ""):
-        with pytest.raises(IntegrityError, match="never changes a row"), transaction.atomic():
+        with (
+            as_owner(),
+            pytest.raises(IntegrityError, match="never changes a row"),
+            transaction.atomic(),
+        ):
             model.objects.filter(pk=event.pk).update(text=text)
     assert model.objects.filter(pk=event.pk).delete()[0] == 1
 
@@ -241,7 +313,11 @@ def test_an_event_stays_pending_until_it_is_sealed() -> None:
     event = recorded()
     with pytest.raises(IntegrityError, match="stays pending until"), transaction.atomic():
         AuditPending.objects.all().delete()
-    with pytest.raises(IntegrityError, match="never changes a row"), transaction.atomic():
+    with (
+        as_owner(),
+        pytest.raises(IntegrityError, match="never changes a row"),
+        transaction.atomic(),
+    ):
         AuditPending.objects.update(event_id=event.id)
     seal(now=NOW)
     assert not AuditPending.objects.exists()

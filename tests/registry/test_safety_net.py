@@ -17,7 +17,7 @@ from registry.services.audit.reconciling import ACTION, report_unrecorded_change
 from registry.tasks import seal_audit_log
 from tests import cast as house
 from tests.cast import NOW, PASSWORD, SYSTEM, Cast, assemble
-from tests.databases import CommittedDatabase
+from tests.databases import CommittedDatabase, as_owner
 
 on_postgresql = pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite has none")
 
@@ -92,7 +92,8 @@ def test_a_change_past_the_services_is_reported_once(
 
 @on_postgresql
 def test_a_role_that_empties_a_table_is_named(people_of_the_house: Cast) -> None:
-    execute("TRUNCATE registry_subscription CASCADE")
+    with as_owner():
+        execute("TRUNCATE registry_subscription CASCADE")
     (found,) = report_unrecorded_changes(now=NOW)
     assert (found.table, found.operation, found.rows) == (
         "registry_subscription",
@@ -104,7 +105,7 @@ def test_a_role_that_empties_a_table_is_named(people_of_the_house: Cast) -> None
 
 @on_postgresql
 def test_a_replica_session_is_noticed_all_the_same(people_of_the_house: Cast) -> None:
-    with transaction.atomic():
+    with as_owner(), transaction.atomic():
         execute("SET LOCAL session_replication_role = replica")
         insert_raw()
     assert [found.rows for found in report_unrecorded_changes(now=NOW)] == [1]

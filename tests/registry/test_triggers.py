@@ -28,7 +28,7 @@ from registry.triggers import (
     missing_triggers,
     remove_triggers,
 )
-from tests.databases import CommittedDatabase
+from tests.databases import CommittedDatabase, as_owner
 
 READS_GROUPS = Refuse(
     "auth.Permission",
@@ -39,6 +39,18 @@ READS_GROUPS = Refuse(
 
 
 BOUND = [AppendOnly("auth.Group"), Immutable("auth.Group", ()), WriteOnce("auth.Group")]
+
+
+@pytest.fixture(autouse=True)
+def _as_the_owner(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Only who owns a table makes its triggers; and they hold for the owner, too."""
+    committed = "committed_db" in request.fixturenames
+    if not committed and request.node.get_closest_marker("django_db") is None:
+        yield
+        return
+    request.getfixturevalue("committed_db" if committed else "db")
+    with as_owner():
+        yield
 
 
 @contextmanager
