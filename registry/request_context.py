@@ -72,11 +72,6 @@ def correlation_id_of(request: HttpRequest) -> str:
     return given if _ACCEPTED.fullmatch(given) else ""
 
 
-def correlation_id_of(request: HttpRequest) -> str:
-    """What the caller joins several requests by."""
-    return request.headers.get("X-Correlation-ID", "")[:64]
-
-
 def actor_of(request: HttpRequest) -> Actor:
     """The signed-in person or consumer as an actor; refused where nobody is signed in."""
     principal = request.user
