@@ -19,6 +19,7 @@ _COUNTS = (
 GOVERNED = (
     "auth.User",
     "registry.AccessToken",
+    "registry.ApprovalTeam",
     "registry.Bundle",
     "registry.BundleMember",
     "registry.Consumer",
@@ -38,6 +39,7 @@ GOVERNED = (
     "registry.Subject",
     "registry.Subscription",
     "registry.Team",
+    "registry.Waiver",
 )
 protect(*map(Governed, GOVERNED), Settling("registry.AuditEvent"))
 

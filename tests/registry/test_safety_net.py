@@ -184,6 +184,8 @@ def test_governed_are_all_tables_but_the_listed_ones(db: None) -> None:
         "registry.CanaryTally": "evidence, written after each read",
         "registry.Diagnostic": "evidence, written after each read",
         "registry.RefusalTally": "counts of refusals, whose records they become",
+        "registry.ReplayRun": "a job's progress; asking for it is recorded",
+        "registry.ReplayShard": "a job's progress",
         "registry.UnrecordedChange": "the net itself",
     }
     models = {model._meta.label for model in apps.get_app_config("registry").get_models()}
