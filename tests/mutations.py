@@ -1,0 +1,410 @@
+"""Everything that changes something, and how its audit record is shown: one line for each.
+
+`tests/test_audit_complete.py` compares these tables with the addresses, admin pages and management
+commands that exist, so a new one fails until it has its line here:
+
+- `Exercised`: the test sends the request (or runs the command) and checks the record in full.
+- `Shown("tests/…/test_x.py::test_y")`: that test does it and looks at its record.
+- `Unrecorded("why")`: it changes nothing that needs a record.
+- `SameAs(address)`: it calls the service of that address, and nothing else.
+- `Unproven("service that records it")`: no test looks at its record yet. Make it one of the others.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from registry.models import AccessToken, Rollout
+from registry.services import rollouts
+from tests.registry.admin_world import World, schema
+
+
+@dataclass(frozen=True)
+class Exercised:
+    """A POST by `who` (with a personal token) to `path`, and the record that it must leave.
+
+    `path`, `body`, `object_id` may be functions of the world. `before` and `after` say whether the
+    record states them, `reason` is the text that it must hold.
+    """
+
+    who: str
+    path: Any
+    action: str
+    object_type: str
+    object_id: Any
+    body: Any = field(default_factory=dict)
+    prepare: Callable[[World], None] = lambda _: None
+    before: bool = False
+    after: bool = False
+    reason: str = ""
+    scope: str = "govern"
+
+
+@dataclass(frozen=True)
+class Shown:
+    test: str
+
+
+@dataclass(frozen=True)
+class Unrecorded:
+    why: str
+
+
+@dataclass(frozen=True)
+class Unproven:
+    service: str
+
+
+@dataclass(frozen=True)
+class SameAs:
+    address: tuple[str, str]
+
+
+Cover = Exercised | Shown | Unrecorded | SameAs | Unproven
+
+
+def rollout_id() -> int:
+    return Rollout.objects.filter(ended_at=None).latest("pk").pk
+
+
+def approved_by_bo(world: World) -> None:
+    rollouts.approve_promotion(actor=world.actor("bo"), rollout_id=rollout_id(), now=world.now)
+
+
+def promoted(world: World) -> None:
+    approved_by_bo(world)
+    rollouts.promote_rollout(actor=world.actor("cy"), rollout_id=rollout_id(), now=world.now)
+
+
+def promoted_twice(world: World) -> None:
+    promoted(world)
+    world.submit(world.proposal)
+    world.approve(world.proposal)
+    from registry.models import CanaryTally, Node
+
+    CanaryTally.objects.create(rollout_id=rollout_id(), node=Node.objects.get(), reads=1, rows=1)
+    promoted(world)
+
+
+def submitted(world: World) -> None:
+    world.submit(world.proposal)
+
+
+def proposal_path(verb: str) -> Callable[[World], str]:
+    return lambda world: f"api/v1/proposals/{world.proposal.pk}/{verb}"
+
+
+def proposal_id(world: World) -> str:
+    return str(world.proposal.pk)
+
+
+def rollout_path(verb: str) -> Callable[[World], str]:
+    return lambda _: f"api/v1/rollouts/{rollout_id()}/{verb}"
+
+
+def newest_rollout(_: World) -> str:
+    return str(rollout_id())
+
+
+def token_prefix(_: World) -> str:
+    return AccessToken.objects.filter(consumer__isnull=False).get().prefix
+
+
+LEASES = Shown(
+    "tests/coordinator/test_lease_service.py"
+    "::test_every_step_is_audited_and_a_refused_one_changes_nothing"
+)
+STEERING = Shown(
+    "tests/coordinator/test_backfill_api.py::test_a_job_is_paused_resumed_moved_and_cancelled"
+)
+RELEASE = Shown(
+    "tests/coordinator/test_quarantine.py"
+    "::test_a_release_does_the_shard_again_and_marks_all_its_rows"
+)
+
+# (method, pattern) -> cover. Every non-safe method of every view.
+ADDRESSES: dict[tuple[str, str], Cover] = {
+    ("post", "api/v1/subjects"): Exercised(
+        "ada",
+        "api/v1/subjects",
+        "subject.create",
+        "subject",
+        "market.new",
+        body={"name": "market.new", "owner_team": "market"},
+        after=True,
+    ),
+    ("post", "api/v1/subjects/<str:subject>/proposals"): Exercised(
+        "ada",
+        "api/v1/subjects/market.a/proposals",
+        "proposal.create",
+        "subject",
+        "market.a",
+        body={"schema": schema({"type": ["number", "string"]}), "reason": "because it must"},
+        after=True,
+        reason="because it must",
+    ),
+    ("post", "api/v1/proposals/<int:proposal_id>/submit"): Exercised(
+        "ada", proposal_path("submit"), "proposal.submit", "proposal", proposal_id, after=True
+    ),
+    ("post", "api/v1/proposals/<int:proposal_id>/approve"): Exercised(
+        "bo",
+        proposal_path("approve"),
+        "proposal.approve",
+        "proposal",
+        proposal_id,
+        body={"comment": "well done"},
+        prepare=submitted,
+        after=True,
+        reason="well done",
+    ),
+    ("post", "api/v1/proposals/<int:proposal_id>/reject"): Exercised(
+        "bo",
+        proposal_path("reject"),
+        "proposal.reject",
+        "proposal",
+        proposal_id,
+        body={"reason": "not yet"},
+        prepare=submitted,
+        reason="not yet",
+    ),
+    ("post", "api/v1/proposals/<int:proposal_id>/withdraw"): Exercised(
+        "ada", proposal_path("withdraw"), "proposal.withdraw", "proposal", proposal_id
+    ),
+    ("post", "api/v1/bundles"): Exercised(
+        "ada",
+        "api/v1/bundles",
+        "bundle.create",
+        "bundle",
+        "more",
+        body={
+            "name": "more",
+            "owner_team": "market",
+            "subjects": ["market.a"],
+            "gate_policy": "quick",
+        },
+        after=True,
+    ),
+    ("post", "api/v1/consumers"): Exercised(
+        "cy",
+        "api/v1/consumers",
+        "consumer.create",
+        "consumer",
+        "risk",
+        body={"name": "risk", "owner_team": "research"},
+        after=True,
+    ),
+    ("post", "api/v1/consumers/<str:name>/tokens"): Exercised(
+        "cy",
+        "api/v1/consumers/consumer-a/tokens",
+        "token.issue",
+        "consumer",
+        "consumer-a",
+        body={"scopes": ["read"]},
+        after=True,
+    ),
+    ("post", "api/v1/consumers/<str:name>/subscriptions"): Exercised(
+        "cy",
+        "api/v1/consumers/consumer-a/subscriptions",
+        "consumer.subscribe",
+        "consumer",
+        "consumer-a",
+        body={"bundle": "bundle-b"},
+        prepare=lambda world: world.grow("b"),
+        after=True,
+    ),
+    ("post", "api/v1/consumers/<str:name>/grants"): Exercised(
+        "ada",
+        "api/v1/consumers/consumer-a/grants",
+        "consumer.grant",
+        "consumer",
+        "consumer-a",
+        body={"node": "node:b"},
+        prepare=lambda world: world.grow("b"),
+        after=True,
+    ),
+    ("post", "api/v1/tokens/<str:prefix>/revoke"): Exercised(
+        "cy",
+        lambda world: f"api/v1/tokens/{token_prefix(world)}/revoke",
+        "token.revoke",
+        "token",
+        token_prefix,
+        body={"reason": "laptop lost"},
+        reason="laptop lost",
+    ),
+    ("post", "api/v1/rollouts/<int:rollout_id>/approve"): Exercised(
+        "bo",
+        rollout_path("approve"),
+        "rollout.approve",
+        "rollout",
+        newest_rollout,
+        body={"comment": "looks good"},
+        reason="looks good",
+    ),
+    ("post", "api/v1/rollouts/<int:rollout_id>/promote"): Exercised(
+        "cy",
+        rollout_path("promote"),
+        "rollout.promote",
+        "rollout",
+        newest_rollout,
+        prepare=approved_by_bo,
+        before=True,
+        after=True,
+    ),
+    ("post", "api/v1/rollouts/<int:rollout_id>/roll-back"): Exercised(
+        "cy",
+        rollout_path("roll-back"),
+        "rollout.roll_back",
+        "rollout",
+        newest_rollout,
+        body={"reason": "prices went wrong"},
+        prepare=promoted_twice,
+        before=True,
+        after=True,
+        reason="prices went wrong",
+    ),
+    ("post", "api/v1/nodes"): Exercised(
+        "ada",
+        "api/v1/nodes",
+        "node.register",
+        "node",
+        "node:new",
+        body={
+            "node_id": "node:new",
+            "subject": "market.a",
+            "interval": 60,
+            "series": [{"key": {}, "since": None}],
+            "store": {"type": "parquet"},
+            "source": {},
+        },
+        after=True,
+    ),
+    ("patch", "api/v1/subjects/<str:subject>"): Shown(
+        "tests/registry/test_lifecycle.py"
+        "::test_a_change_of_a_subject_is_recorded_before_and_after_with_its_reason"
+    ),
+    ("post", "api/v1/subjects/<str:subject>/versions/<int:number>/deprecate"): Unproven(
+        "registry.services.lifecycle"
+    ),
+    ("post", "api/v1/subjects/<str:subject>/versions/<int:number>/retire"): Unproven(
+        "registry.services.lifecycle"
+    ),
+    ("patch", "api/v1/proposals/<int:proposal_id>"): Unproven("registry.services.proposals"),
+    ("post", "api/v1/proposals/<int:proposal_id>/recheck"): Exercised(
+        "ada",
+        proposal_path("recheck"),
+        "proposal.recheck",
+        "proposal",
+        proposal_id,
+        before=True,
+        after=True,
+    ),
+    ("post", "api/v1/proposals/<int:proposal_id>/replay"): Unproven("registry.services.replays"),
+    ("post", "api/v1/proposals/<int:proposal_id>/replay/cancel"): Unproven(
+        "registry.services.replays"
+    ),
+    ("post", "api/v1/proposals/<int:proposal_id>/waivers"): Unproven("registry.services.waivers"),
+    ("post", "api/v1/waivers/<int:waiver_id>/grant"): Unproven("registry.services.waivers"),
+    ("post", "api/v1/waivers/<int:waiver_id>/end"): Unproven("registry.services.waivers"),
+    ("post", "api/v1/audit/exports"): Shown(
+        "tests/registry/test_audit_api.py::test_a_long_export_is_a_job"
+    ),
+    ("post", "api/v1/backfills"): Unproven("coordinator.services.planning"),
+    ("post", "api/v1/backfills/<int:job_id>/pause"): STEERING,
+    ("post", "api/v1/backfills/<int:job_id>/resume"): STEERING,
+    ("post", "api/v1/backfills/<int:job_id>/cancel"): STEERING,
+    ("post", "api/v1/backfills/<int:job_id>/priority"): STEERING,
+    ("post", "api/v1/backfills/<int:job_id>/retry"): Unproven("coordinator.services.steering"),
+    ("post", "api/v1/backfills/<int:job_id>/reprocess"): Unproven("coordinator.services.steering"),
+    ("post", "api/v1/source-limits"): Unproven("coordinator.services.limits"),
+    ("post", "api/v1/quarantine/<int:row_id>/release"): RELEASE,
+    ("post", "v1/leases/claim"): LEASES,
+    ("post", "v1/leases/complete"): LEASES,
+    ("post", "v1/leases/fail"): LEASES,
+}
+
+# model -> the decisions on its admin page. Pages without any neither add, change nor delete.
+DECISIONS: dict[str, set[str]] = {
+    "coordinator.BackfillJob": {"cancel", "pause", "priority", "reprocess", "resume", "retry"},
+    "coordinator.Quarantine": {"release"},
+    "registry.AccessToken": {"revoke"},
+    "registry.AuditEvent": {"export"},
+    "registry.Proposal": {
+        *("submit", "recheck", "approve", "reject", "withdraw"),
+        *("replay", "cancel_replay", "waive", "grant_waiver"),
+    },
+    "registry.Rollout": {"approve", "promote", "roll_back"},
+}
+
+READS = Unrecorded("reads")
+_SUBJECT = "api/v1/subjects/<str:subject>"
+_PROPOSAL = "api/v1/proposals/<int:proposal_id>"
+_BACKFILL = "api/v1/backfills/<int:job_id>"
+
+
+def _posts(prefix: str, *verbs: str) -> dict[str, Cover]:
+    """Sub-commands that are called like the last part of an address."""
+    return {verb: SameAs(("post", f"{prefix}/{verb}")) for verb in verbs}
+
+
+# command -> sub-command -> cover; "" for a command without sub-commands.
+COMMANDS: dict[str, dict[str, Cover]] = {
+    "audit": {
+        "seal": Unrecorded("what it makes is signed: a checkpoint"),
+        "reconcile": Shown(
+            "tests/registry/test_safety_net.py::test_a_change_past_the_services_is_reported_once"
+        ),
+        "export": Shown("tests/registry/test_audit_command.py::test_only_auditors_export"),
+        "verify": Unrecorded("reads a file"),
+        "keys": Unrecorded("reads public keys"),
+        "rotate-key": Shown(
+            "tests/registry/test_audit_keys.py"
+            "::test_a_rotation_is_a_record_signed_by_the_key_before"
+        ),
+        "erase": Shown(
+            "tests/registry/test_audit_removals.py"
+            "::test_an_erasure_names_the_records_it_emptied_and_not_the_person"
+        ),
+        "drop-payloads": Shown(
+            "tests/registry/test_audit_removals.py"
+            "::test_many_records_are_emptied_in_portions_each_with_its_record"
+        ),
+    },
+    "people": {
+        "team": Shown("tests/registry/test_people_command.py::test_a_team_is_made_and_recorded"),
+        "add": Unproven("registry.services.people"),
+        "join": Unproven("registry.services.people"),
+    },
+    "proposal": {
+        **dict.fromkeys(("list", "show", "diff", "impact", "report"), READS),
+        **_posts(_PROPOSAL, "submit", "recheck", "approve", "reject", "withdraw", "replay"),
+        "create": SameAs(("post", f"{_SUBJECT}/proposals")),
+        "edit": SameAs(("patch", _PROPOSAL)),
+        "cancel-replay": SameAs(("post", f"{_PROPOSAL}/replay/cancel")),
+        "waive": SameAs(("post", f"{_PROPOSAL}/waivers")),
+        "grant-waiver": SameAs(("post", "api/v1/waivers/<int:waiver_id>/grant")),
+        "end-waiver": SameAs(("post", "api/v1/waivers/<int:waiver_id>/end")),
+    },
+    "subject": {
+        **dict.fromkeys(("list", "show"), READS),
+        **_posts(f"{_SUBJECT}/versions/<int:number>", "deprecate", "retire"),
+        "create": SameAs(("post", "api/v1/subjects")),
+        "change": SameAs(("patch", _SUBJECT)),
+    },
+    "schema": dict.fromkeys(
+        ("check", "validate", "infer", "lint", "diff", "fingerprint"), Unrecorded("reads files")
+    ),
+    "node": {
+        **dict.fromkeys(("show", "doctor"), READS),
+        "add": SameAs(("post", "api/v1/nodes")),
+        "change": Unproven("registry.services.nodes"),
+    },
+    "backfill": {
+        **dict.fromkeys(("plan", "list", "show", "watch", "report"), READS),
+        **_posts(_BACKFILL, "pause", "resume", "cancel", "retry", "reprocess", "priority"),
+        "run": SameAs(("post", "api/v1/backfills")),
+        "quarantine": SameAs(("post", "api/v1/quarantine/<int:row_id>/release")),
+        "limit": SameAs(("post", "api/v1/source-limits")),
+    },
+    "doctor": {"": READS},
+    "inject": {"": Unrecorded("writes synthetic metrics to a file of its own")},
+}
