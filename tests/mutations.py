@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from registry.models import AccessToken, Rollout
+from registry.models import AccessToken, CanaryTally, Node, Rollout
 from registry.services import rollouts
 from tests.registry.admin_world import World, schema
 
@@ -80,8 +80,6 @@ def promoted_twice(world: World) -> None:
     promoted(world)
     world.submit(world.proposal)
     world.approve(world.proposal)
-    from registry.models import CanaryTally, Node
-
     CanaryTally.objects.create(rollout_id=rollout_id(), node=Node.objects.get(), reads=1, rows=1)
     promoted(world)
 
