@@ -29,7 +29,7 @@ from provider.seamless import (
 from provider.sla import OnViolation, SeamlessSLAExceeded
 from provider.sources.sample import SampleSource
 from registry.models import SLAPolicyDocument
-from registry.services import nodes
+from registry.services import nodes, snapshot
 from tests.cast import SYSTEM
 from tests.provider.world import DAY, FIRST, NODE, SESSIONS, Reader, World, bars
 
@@ -59,6 +59,7 @@ def with_policy(world: World, **document: Any) -> None:
     nodes.save_sla_policy(actor=SYSTEM, name="tested", document=document, now=LONG_AFTER)
     world.node.sla = SLAPolicyDocument.objects.get(name="tested")
     world.node.save()
+    snapshot.forget()  # no service was asked, so the version stands still
 
 
 # --- strategies ---------------------------------------------------------------------------------
