@@ -8,7 +8,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from registry.api import inputs, representations
-from registry.api.views import CREATED, PAGE, GovernanceView, body_of
+from registry.api.governing import PAGE, GovernanceView, body_of
+from registry.api.views import CREATED
 from registry.bundle_files import format_bundle_file, parse_bundle_file
 from registry.errors import InvalidInput
 from registry.models import Bundle, Release

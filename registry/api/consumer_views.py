@@ -7,7 +7,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from registry.api import inputs, representations
-from registry.api.views import CREATED, PAGE, GovernanceView, body_of
+from registry.api.governing import PAGE, GovernanceView, body_of
+from registry.api.views import CREATED
 from registry.models import Consumer
 from registry.request_context import actor_of
 from registry.services import consumers, tokens

@@ -122,6 +122,10 @@ class Review(serializers.Serializer):
     team = serializers.CharField(required=False, allow_blank=True, default="")
 
 
+class JointReview(Review):
+    proposals = serializers.ListField(child=serializers.IntegerField(), allow_empty=False)
+
+
 class Rejection(serializers.Serializer):
     reason = serializers.CharField()
     team = serializers.CharField(required=False, allow_blank=True, default="")

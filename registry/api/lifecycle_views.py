@@ -143,6 +143,21 @@ class ApproveProposal(GovernanceView):
         return Response({"version": shown})
 
 
+class ApproveTogether(GovernanceView):
+    """Several proposals at once: what comes of them is one release of each bundle."""
+
+    def post(self, request: Request) -> Response:
+        fields = body_of(request, inputs.JointReview)
+        versions = proposals.approve_proposals(
+            actor=actor_of(request),
+            proposal_ids=fields.pop("proposals"),
+            now=timezone.now(),
+            **fields,
+        )
+        made = [representations.version_json(version) for version in versions if version]
+        return Response({"versions": made})
+
+
 class RejectProposal(GovernanceView):
     def post(self, request: Request, proposal_id: int) -> Response:
         fields = body_of(request, inputs.Rejection)

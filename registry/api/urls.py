@@ -16,6 +16,7 @@ urlpatterns = [
     ),
     path("subjects/<str:subject>/versions/<int:number>/retire", lifecycle.RetireVersion.as_view()),
     path("proposals", lifecycle.Proposals.as_view()),
+    path("proposals/approve", lifecycle.ApproveTogether.as_view()),
     path("proposals/<int:proposal_id>", lifecycle.ProposalDetail.as_view()),
     path("proposals/<int:proposal_id>/submit", lifecycle.SubmitProposal.as_view()),
     path("proposals/<int:proposal_id>/recheck", lifecycle.RecheckProposal.as_view()),

@@ -9,6 +9,7 @@ versions may have been approved since the proposal was made.
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db.models import Max
 
@@ -58,6 +59,7 @@ __all__ = [
     "WrongState",
     "approval_standing",
     "approve_proposal",
+    "approve_proposals",
     "edit_proposal",
     "latest_version",
     "propose_schema",
@@ -205,28 +207,63 @@ def approve_proposal(
         now=now,
         reason=comment,
     ) as entry:
-        proposal = locked_proposal(proposal_id)
-        review = _reviewed(actor, proposal, Review.Decision.APPROVE, comment, now, team)
-        recheck(proposal)
-        waivers = {
-            "compatibility": refuse_breach(proposal, now),
-            "replay": refuse_without_replay(proposal, now),
-        }
-        stands = approval_standing(proposal)
-        entry.after = {
-            "team": str(review.team),
-            "fingerprint": proposal.content.fingerprint,
-            "approvals": stands.given,
-            "needed": stands.needed,
-            "missing_teams": dict(stands.missing_teams),
-            "waivers": {rule: pk for rule, pk in waivers.items() if pk is not None},
-        }
-        if not stands.enough:
-            return None
-        version = _make_version(proposal, now)
-        entry.after |= {"version": version.number, "fingerprint": proposal.content.fingerprint}
-        cut_releases_for(actor=actor, subjects=[proposal.subject], now=now)
+        version, entry.after = _approve(actor, proposal_id, comment, now, team)
+        if version is not None:
+            cut_releases_for(actor=actor, subjects=[version.subject], now=now)
         return version
+
+
+def approve_proposals(
+    *, actor: Actor, proposal_ids: Collection[int], now: datetime, comment: str = "", team: str = ""
+) -> list[SchemaVersion | None]:
+    """Count one approval of each, all of them or none, in the order of the ids.
+
+    The versions that come of it stand in one release of each bundle. Raises what
+    `approve_proposal` raises.
+    """
+    ordered = sorted(set(proposal_ids))
+    with audited_action(
+        "proposal.approve_together",
+        actor=actor,
+        object_type="proposal",
+        object_id=", ".join(map(str, ordered)),
+        now=now,
+        reason=comment,
+    ) as entry:
+        if not ordered:
+            raise InvalidInput("Name the proposals to approve.")
+        approved = [_approve(actor, each, comment, now, team) for each in ordered]
+        entry.after = {str(each): facts for each, (_, facts) in zip(ordered, approved, strict=True)}
+        versions = [version for version, _ in approved]
+        made = [version.subject for version in versions if version is not None]
+        cut_releases_for(actor=actor, subjects=made, now=now)
+        return versions
+
+
+def _approve(
+    actor: Actor, proposal_id: int, comment: str, now: datetime, team: str
+) -> tuple[SchemaVersion | None, dict[str, Any]]:
+    """Inside the caller's action: the version, if no approval is missing now; facts for the log."""
+    proposal = locked_proposal(proposal_id)
+    review = _reviewed(actor, proposal, Review.Decision.APPROVE, comment, now, team)
+    recheck(proposal)
+    waivers = {
+        "compatibility": refuse_breach(proposal, now),
+        "replay": refuse_without_replay(proposal, now),
+    }
+    stands = approval_standing(proposal)
+    told = {
+        "team": str(review.team),
+        "fingerprint": proposal.content.fingerprint,
+        "approvals": stands.given,
+        "needed": stands.needed,
+        "missing_teams": dict(stands.missing_teams),
+        "waivers": {rule: pk for rule, pk in waivers.items() if pk is not None},
+    }
+    if not stands.enough:
+        return None, told
+    version = _make_version(proposal, now)
+    return version, told | {"version": version.number}
 
 
 def reject_proposal(

@@ -200,11 +200,15 @@ class _Kept:
         return dict(found)
 
     def _bound(self, ids: set[int]) -> dict[int, BoundVersion]:
-        """Versions never change: what was parsed once is kept."""
+        """A version's content never changes, so what was parsed once is kept; its end may."""
         new = SchemaVersion.objects.filter(pk__in=ids - self._versions.keys())
         for version in new.select_related("content", "subject"):
             self._versions[version.pk] = bound_version(version)
-        return self._versions
+        ends = SchemaVersion.objects.filter(pk__in=ids)
+        return {
+            pk: replace(self._versions[pk], deprecated_at=deprecated_at, sunset_at=sunset_at)
+            for pk, deprecated_at, sunset_at in ends.values_list("pk", "deprecated_at", "sunset_at")
+        }
 
 
 def bound_version(version: SchemaVersion) -> BoundVersion:
@@ -216,8 +220,6 @@ def bound_version(version: SchemaVersion) -> BoundVersion:
         resolved_fingerprint=version.resolved_fingerprint,
         document=version.content.document,
         references=stored_references(version.content.canonical),
-        deprecated_at=version.deprecated_at,
-        sunset_at=version.sunset_at,
     )
 
 

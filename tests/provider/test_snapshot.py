@@ -158,7 +158,7 @@ def test_loading_asks_the_same_number_of_queries_however_much_there_is(
     snapshot.forget()
     with CaptureQueriesContext(connection) as asked:
         snapshot.current()
-    assert len(asked.captured_queries) == 9
+    assert len(asked.captured_queries) == 11
 
 
 def test_an_expired_token_is_refused_from_memory_too(reader: Reader, running: None) -> None:

@@ -124,6 +124,30 @@ def test_what_is_wrong_or_not_there_is_said(
     assert (answer.status_code, code_of(answer)) == (status, code)
 
 
+def test_proposals_that_are_approved_together_are_one_release(market: Cast) -> None:
+    olive, ravi = Person(market, "olive"), Person(market, "ravi")
+    subject(market, "market.trades")
+    olive.post("bundles/market/change", {"add": ["market.trades"]})
+    made = []
+    for name in ("market.ohlc", "market.trades"):
+        made.append(olive.post(f"subjects/{name}/proposals", {"schema": VWAP}).json()["id"])
+        olive.post(f"proposals/{made[-1]}/submit")
+    refused = ravi.post("proposals/approve", {"proposals": [*made, 77]})
+    assert code_of(refused) == "not_found"
+    assert len(olive.get("bundles/market/releases").json()["releases"]) == 1
+    approved_now = ravi.post("proposals/approve", {"proposals": made}).json()["versions"]
+    assert [(one["subject"], one["version"]) for one in approved_now] == [
+        ("market.ohlc", 2),
+        ("market.trades", 1),
+    ]
+    [newest, _] = olive.get("bundles/market/releases").json()["releases"]
+    members = olive.get(f"bundles/market/releases/{newest['release']}").json()["members"]
+    assert [(one["subject"], one["version"]) for one in members] == [
+        ("market.ohlc", 2),
+        ("market.trades", 1),
+    ]
+
+
 def test_a_comparison_names_its_other_release(market: Cast) -> None:
     olive = Person(market, "olive")
     assert code_of(olive.get("bundles/market/releases/1/comparison")) == "invalid_input"

@@ -16,7 +16,7 @@ from django.utils import timezone
 from registry.api.representations import bundle_json, plan_json, release_json
 from registry.bundle_files import WantedBundle, format_bundle_file, parse_bundle_file
 from registry.management.acting import USAGE, acting_person, refusals_as_command_errors
-from registry.management.telling import add_json_option, tell
+from registry.management.printing import add_json_option, tell
 from registry.services import releases
 from registry.services.bundle_plans import BundlePlan, apply_bundles, export_bundles, plan_bundles
 from registry.services.comparisons import compare_releases
@@ -103,9 +103,9 @@ class Command(BaseCommand):
         )
         tell(
             self.stdout,
-            options,
             release_json(release),
             f"{release}: {release.fingerprint}",
+            as_json=options["json"],
         )
 
     def _compare(self, options: dict[str, Any]) -> None:
@@ -122,7 +122,12 @@ class Command(BaseCommand):
                 f"    {one['kind']} {one['new_pointer'] or one['old_pointer']}"
                 for one in member.changes
             ]
-        tell(self.stdout, options, asdict(found), *(lines or ["The releases are equal."]))
+        tell(
+            self.stdout,
+            asdict(found),
+            *(lines or ["The releases are equal."]),
+            as_json=options["json"],
+        )
 
     def _export(self, options: dict[str, Any]) -> None:
         acting_person()
@@ -131,7 +136,7 @@ class Command(BaseCommand):
     def _plan(self, options: dict[str, Any]) -> None:
         acting_person()
         plan = plan_bundles(_file(options["file"]))
-        tell(self.stdout, options, plan_json(plan), *_plan_lines(plan))
+        tell(self.stdout, plan_json(plan), *_plan_lines(plan), as_json=options["json"])
         if plan.steps:
             raise SystemExit(DRIFT)
 
@@ -143,14 +148,19 @@ class Command(BaseCommand):
             now=timezone.now(),
         )
         count = len(done.steps)
-        tell(self.stdout, options, plan_json(done), f"Done: {count} step{'s' * (count != 1)}.")
+        tell(
+            self.stdout,
+            plan_json(done),
+            f"Done: {count} step{'s' * (count != 1)}.",
+            as_json=options["json"],
+        )
 
     def _tell_bundle(self, options: dict[str, Any], *lines: str) -> None:
         shown = bundle_json(releases.bundle_named(options["name"]))
         newest = shown["latest_release"]
         release = "no release yet" if newest is None else f"release {newest['release']}"
         head = f"{shown['name']}: {', '.join(shown['subjects'])}; {release}"
-        tell(self.stdout, options, shown, *lines, head)
+        tell(self.stdout, shown, *lines, head, as_json=options["json"])
 
 
 def _file(name: str) -> tuple[WantedBundle, ...]:

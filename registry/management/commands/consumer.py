@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from registry.api.representations import consumer_detail_json, consumer_json, rollout_json
 from registry.management.acting import acting_person, refusals_as_command_errors
-from registry.management.telling import add_json_option, table, tell
+from registry.management.printing import add_json_option, table, tell
 from registry.models import Consumer
 from registry.services import consumers, tokens
 
@@ -77,7 +77,7 @@ class Command(BaseCommand):
         shown = [consumer_json(consumer) for consumer in found]
         rows = [("CONSUMER", "TEAM", "STATE")]
         rows += [(c["name"], c["owner_team"], "on" if c["active"] else "off") for c in shown]
-        tell(self.stdout, options, {"consumers": shown}, *table(rows))
+        tell(self.stdout, {"consumers": shown}, *table(rows), as_json=options["json"])
 
     def _create(self, options: dict[str, Any]) -> None:
         consumer = consumers.create_consumer(
@@ -87,7 +87,12 @@ class Command(BaseCommand):
             description=options["description"],
             now=timezone.now(),
         )
-        tell(self.stdout, options, consumer_json(consumer), f"Consumer {consumer} is made.")
+        tell(
+            self.stdout,
+            consumer_json(consumer),
+            f"Consumer {consumer} is made.",
+            as_json=options["json"],
+        )
 
     def _show(self, options: dict[str, Any]) -> None:
         acting_person()
@@ -102,7 +107,7 @@ class Command(BaseCommand):
             for node in shown["nodes"]
         ]
         head = f"{shown['name']} of {shown['owner_team']}: {', '.join(shown['subscriptions'])}"
-        tell(self.stdout, options, shown, head, *table(rows))
+        tell(self.stdout, shown, head, *table(rows), as_json=options["json"])
 
     def _subscribe(self, options: dict[str, Any]) -> None:
         now = timezone.now()
@@ -111,7 +116,12 @@ class Command(BaseCommand):
         )
         facts = {"rollout": None if rollout is None else rollout_json(rollout, now)}
         said = "no release yet" if rollout is None else f"canary rollout {rollout.pk} has begun"
-        tell(self.stdout, options, facts, f"{options['name']} reads {options['bundle']}: {said}.")
+        tell(
+            self.stdout,
+            facts,
+            f"{options['name']} reads {options['bundle']}: {said}.",
+            as_json=options["json"],
+        )
 
     def _unsubscribe(self, options: dict[str, Any]) -> None:
         consumers.unsubscribe(
@@ -122,7 +132,12 @@ class Command(BaseCommand):
             reason=options["reason"],
         )
         facts = {"consumer": options["name"], "bundle": options["bundle"], "subscribed": False}
-        tell(self.stdout, options, facts, f"{options['name']} reads {options['bundle']} no more.")
+        tell(
+            self.stdout,
+            facts,
+            f"{options['name']} reads {options['bundle']} no more.",
+            as_json=options["json"],
+        )
 
     def _grant(self, options: dict[str, Any]) -> None:
         consumers.grant_node(
@@ -132,7 +147,12 @@ class Command(BaseCommand):
             now=timezone.now(),
         )
         facts = {"consumer": options["name"], "node": options["node"], "granted": True}
-        tell(self.stdout, options, facts, f"{options['name']} may read {options['node']}.")
+        tell(
+            self.stdout,
+            facts,
+            f"{options['name']} may read {options['node']}.",
+            as_json=options["json"],
+        )
 
     def _revoke_grant(self, options: dict[str, Any]) -> None:
         consumers.revoke_grant(
@@ -143,7 +163,12 @@ class Command(BaseCommand):
             reason=options["reason"],
         )
         facts = {"consumer": options["name"], "node": options["node"], "granted": False}
-        tell(self.stdout, options, facts, f"{options['name']} has {options['node']} no more.")
+        tell(
+            self.stdout,
+            facts,
+            f"{options['name']} has {options['node']} no more.",
+            as_json=options["json"],
+        )
 
     def _switch(self, options: dict[str, Any]) -> None:
         consumer = consumers.switch_consumer(
@@ -154,7 +179,7 @@ class Command(BaseCommand):
             reason=options["reason"],
         )
         said = f"{consumer} is switched {options['to']}."
-        tell(self.stdout, options, consumer_json(consumer), said)
+        tell(self.stdout, consumer_json(consumer), said, as_json=options["json"])
 
     def _token(self, options: dict[str, Any]) -> None:
         made = tokens.issue_consumer_token(
@@ -166,7 +191,7 @@ class Command(BaseCommand):
             now=timezone.now(),
         )
         facts = {"prefix": made.prefix, "token": made.secret}
-        tell(self.stdout, options, facts, made.secret, "It is not shown again.")
+        tell(self.stdout, facts, made.secret, "It is not shown again.", as_json=options["json"])
 
     def _revoke_token(self, options: dict[str, Any]) -> None:
         tokens.revoke_token(
@@ -176,4 +201,9 @@ class Command(BaseCommand):
             reason=options["reason"],
         )
         facts = {"prefix": options["prefix"], "revoked": True}
-        tell(self.stdout, options, facts, f"The token {options['prefix']}… is revoked.")
+        tell(
+            self.stdout,
+            facts,
+            f"The token {options['prefix']}… is revoked.",
+            as_json=options["json"],
+        )

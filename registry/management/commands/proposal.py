@@ -63,6 +63,15 @@ class Command(BaseCommand):
         approve.add_argument("--comment", default="")
         reject = _verb(verbs, "reject", "end it, with a reason for its author")
         reject.add_argument("--reason", required=True)
+        approve.add_argument(
+            "--with",
+            type=int,
+            nargs="+",
+            default=[],
+            dest="others",
+            metavar="ID",
+            help="others to approve together with it: one release",
+        )
         for each in (approve, reject):
             each.add_argument("--team", default="", help="for which of your teams you speak")
         for name, about in (("withdraw", "end it undecided"), ("cancel-replay", "end its replay")):
@@ -198,6 +207,9 @@ class Command(BaseCommand):
     # --- deciding ----------------------------------------------------------------------------
 
     def _approve(self, options: dict[str, Any]) -> None:
+        if options["others"]:
+            self._approve_together(options)
+            return
         version = proposals.approve_proposal(
             **self._acting(options), comment=options["comment"], team=options["team"]
         )
@@ -205,6 +217,21 @@ class Command(BaseCommand):
         line = f"Recorded: {stands}." if version is None else f"{version} is approved."
         facts = {"version": None if version is None else version_json(version), "stands": stands}
         tell(self.stdout, facts, line, as_json=options["json"])
+
+    def _approve_together(self, options: dict[str, Any]) -> None:
+        versions = proposals.approve_proposals(
+            actor=acting_person(),
+            proposal_ids=[options["id"], *options["others"]],
+            now=timezone.now(),
+            comment=options["comment"],
+            team=options["team"],
+        )
+        made = [version for version in versions if version is not None]
+        lines = [f"{version} is approved." for version in made]
+        open_ones = len(versions) - len(made)
+        lines += [f"{open_ones} of them wait for more approvals."] if open_ones else []
+        facts = {"versions": [version_json(version) for version in made]}
+        tell(self.stdout, facts, *lines, as_json=options["json"])
 
     def _reject(self, options: dict[str, Any]) -> None:
         rejected = proposals.reject_proposal(

@@ -15,7 +15,7 @@ from registry.api.representations import (
     rollout_json,
 )
 from registry.management.acting import acting_person, refusals_as_command_errors
-from registry.management.telling import add_json_option, table, tell
+from registry.management.printing import add_json_option, table, tell
 from registry.models import Incident, Rollout
 from registry.services import gate_policies, gates, incidents, rollouts
 
@@ -90,7 +90,7 @@ class Command(BaseCommand):
         )
         rows = [("ID", "CONSUMER", "RELEASE", "MODE"), *(_row(rollout) for rollout in found)]
         facts = {"rollouts": [rollout_facts(rollout) for rollout in found]}
-        tell(self.stdout, options, facts, *table(rows))
+        tell(self.stdout, facts, *table(rows), as_json=options["json"])
 
     def _show(self, options: dict[str, Any]) -> None:
         acting_person()
@@ -149,10 +149,10 @@ class Command(BaseCommand):
         )
         tell(
             self.stdout,
-            options,
             override_json(override),
             f"Override {override.pk} waits for another person: "
             f"manage.py rollout confirm-override {override.pk}",
+            as_json=options["json"],
         )
 
     def _confirm_override(self, options: dict[str, Any]) -> None:
@@ -161,10 +161,10 @@ class Command(BaseCommand):
         )
         tell(
             self.stdout,
-            options,
             override_json(override),
             f"The gates of rollout {override.rollout_id} do not count until "
             f"{override.expires_at:%Y-%m-%dT%H:%M:%SZ}.",
+            as_json=options["json"],
         )
 
     def _incidents(self, options: dict[str, Any]) -> None:
@@ -175,7 +175,7 @@ class Command(BaseCommand):
         shown = [incident_json(one) for one in found.select_related("consumer", "bundle")]
         rows = [("ID", "CONSUMER", "BUNDLE", "COUNT", "REASON")]
         rows += [(i["id"], i["consumer"], i["bundle"], i["count"], i["reason"]) for i in shown]
-        tell(self.stdout, options, {"incidents": shown}, *table(rows))
+        tell(self.stdout, {"incidents": shown}, *table(rows), as_json=options["json"])
 
     def _open_incident(self, options: dict[str, Any]) -> None:
         incident = incidents.open_incident(
@@ -185,7 +185,12 @@ class Command(BaseCommand):
             reason=options["reason"],
             now=timezone.now(),
         )
-        tell(self.stdout, options, incident_json(incident), f"Incident {incident.pk} is open.")
+        tell(
+            self.stdout,
+            incident_json(incident),
+            f"Incident {incident.pk} is open.",
+            as_json=options["json"],
+        )
 
     def _close_incident(self, options: dict[str, Any]) -> None:
         incident = incidents.close_incident(
@@ -194,7 +199,12 @@ class Command(BaseCommand):
             reason=options["reason"],
             now=timezone.now(),
         )
-        tell(self.stdout, options, incident_json(incident), f"Incident {incident.pk} is closed.")
+        tell(
+            self.stdout,
+            incident_json(incident),
+            f"Incident {incident.pk} is closed.",
+            as_json=options["json"],
+        )
 
     def _policy(self, options: dict[str, Any]) -> None:
         given = {name: options[name] for name in _POLICY if options[name] is not None}
@@ -208,7 +218,7 @@ class Command(BaseCommand):
             **given,
         )
         facts = gate_policies.gate_policy_facts(policy)
-        tell(self.stdout, options, facts, f"Gate policy {policy.name} is saved.")
+        tell(self.stdout, facts, f"Gate policy {policy.name} is saved.", as_json=options["json"])
 
     def _tell(self, options: dict[str, Any], rollout: Rollout, *lines: str) -> None:
         shown = rollout_json(rollout, timezone.now())
@@ -218,7 +228,7 @@ class Command(BaseCommand):
         ]
         head = f"Rollout {rollout.pk}: {rollout.release} {rollout.mode} for {rollout.consumer}"
         rows = [("GATE", "STATE", "NEEDED", "OBSERVED"), *gates_shown] if gates_shown else []
-        tell(self.stdout, options, shown, *lines, head, *table(rows))
+        tell(self.stdout, shown, *lines, head, *table(rows), as_json=options["json"])
 
 
 _POLICY = (
