@@ -115,6 +115,16 @@ LEASES = Shown(
 STEERING = Shown(
     "tests/coordinator/test_backfill_api.py::test_a_job_is_paused_resumed_moved_and_cancelled"
 )
+MATRIX = Shown(
+    "tests/registry/test_permission_matrix.py"
+    "::test_a_service_lets_those_of_the_table_act_and_denies_all_others"
+)
+OVERRIDES = Shown(
+    "tests/registry/test_rollout_ways.py"
+    "::test_two_people_open_the_gates_for_a_while_and_the_log_names_them"
+)
+BUNDLE_FILE = Shown("tests/registry/test_bundle_plans.py::test_the_plan_is_exactly_what_is_done")
+_SERVICES = "registry.services"
 RELEASE = Shown(
     "tests/coordinator/test_quarantine.py"
     "::test_a_release_does_the_shard_again_and_marks_all_its_rows"
@@ -260,6 +270,25 @@ ADDRESSES: dict[tuple[str, str], Cover] = {
         after=True,
         reason="prices went wrong",
     ),
+    ("post", "api/v1/rollouts/<int:rollout_id>/demote"): Shown(
+        "tests/registry/test_rollout_ways.py"
+        "::test_a_first_strict_release_is_demoted_to_nothing_strict_and_the_log_says_so"
+    ),
+    ("post", "api/v1/rollouts/<int:rollout_id>/ramp"): Unproven(f"{_SERVICES}.rollouts"),
+    ("post", "api/v1/rollouts/<int:rollout_id>/overrides"): OVERRIDES,
+    ("post", "api/v1/overrides/<int:override_id>/confirm"): OVERRIDES,
+    ("post", "api/v1/incidents"): Unproven(f"{_SERVICES}.incidents"),
+    ("post", "api/v1/incidents/<int:incident_id>/close"): Unproven(f"{_SERVICES}.incidents"),
+    ("post", "api/v1/gate-policies"): MATRIX,
+    ("post", "api/v1/bundle-file/plan"): Unrecorded("compares, and changes nothing"),
+    ("post", "api/v1/bundle-file/apply"): BUNDLE_FILE,
+    ("post", "api/v1/bundles/<str:name>/change"): Unproven(f"{_SERVICES}.releases"),
+    ("post", "api/v1/bundles/<str:name>/cut"): Unproven(f"{_SERVICES}.releases"),
+    ("post", "api/v1/consumers/<str:name>/grants/revoke"): Unproven(f"{_SERVICES}.consumers"),
+    ("post", "api/v1/consumers/<str:name>/subscriptions/<str:bundle>/end"): Unproven(
+        f"{_SERVICES}.consumers"
+    ),
+    ("post", "api/v1/consumers/<str:name>/switch"): Unproven(f"{_SERVICES}.consumers"),
     ("post", "api/v1/nodes"): Exercised(
         "ada",
         "api/v1/nodes",
@@ -296,6 +325,7 @@ ADDRESSES: dict[tuple[str, str], Cover] = {
         before=True,
         after=True,
     ),
+    ("post", "api/v1/proposals/approve"): Unproven(f"{_SERVICES}.proposals"),
     ("post", "api/v1/proposals/<int:proposal_id>/replay"): Unproven("registry.services.replays"),
     ("post", "api/v1/proposals/<int:proposal_id>/replay/cancel"): Unproven(
         "registry.services.replays"
@@ -317,6 +347,7 @@ ADDRESSES: dict[tuple[str, str], Cover] = {
     ("post", "api/v1/quarantine/<int:row_id>/release"): RELEASE,
     ("post", "v1/leases/claim"): LEASES,
     ("post", "v1/leases/complete"): LEASES,
+    ("post", "v1/leases/renew"): Unproven("coordinator.services.service_leases"),
     ("post", "v1/leases/fail"): LEASES,
 }
 
@@ -326,17 +357,24 @@ DECISIONS: dict[str, set[str]] = {
     "coordinator.Quarantine": {"release"},
     "registry.AccessToken": {"revoke"},
     "registry.AuditEvent": {"export"},
+    "registry.Bundle": {"cut"},
+    "registry.GateOverride": {"confirm"},
+    "registry.Incident": {"close"},
+    "registry.Node": {"register"},
     "registry.Proposal": {
         *("submit", "recheck", "approve", "reject", "withdraw"),
         *("replay", "cancel_replay", "waive", "grant_waiver"),
     },
-    "registry.Rollout": {"approve", "promote", "roll_back"},
+    "registry.Rollout": {"approve", "demote", "override", "promote", "ramp", "roll_back"},
 }
 
 READS = Unrecorded("reads")
 _SUBJECT = "api/v1/subjects/<str:subject>"
 _PROPOSAL = "api/v1/proposals/<int:proposal_id>"
 _BACKFILL = "api/v1/backfills/<int:job_id>"
+_BUNDLE = "api/v1/bundles/<str:name>"
+_CONSUMER = "api/v1/consumers/<str:name>"
+_ROLLOUT = "api/v1/rollouts/<int:rollout_id>"
 
 
 def _posts(prefix: str, *verbs: str) -> dict[str, Cover]:
@@ -395,7 +433,45 @@ COMMANDS: dict[str, dict[str, Cover]] = {
         **dict.fromkeys(("show", "doctor"), READS),
         "add": SameAs(("post", "api/v1/nodes")),
         "change": Unproven("registry.services.nodes"),
+        "rules": Unproven("registry.services.nodes"),
     },
+    "bundle": {
+        **dict.fromkeys(("show", "compare", "export", "plan"), READS),
+        **_posts(_BUNDLE, "change", "cut"),
+        "create": SameAs(("post", "api/v1/bundles")),
+        "apply": SameAs(("post", "api/v1/bundle-file/apply")),
+    },
+    "consumer": {
+        **dict.fromkeys(("list", "show"), READS),
+        **_posts(_CONSUMER, "switch"),
+        "create": SameAs(("post", "api/v1/consumers")),
+        "token": SameAs(("post", f"{_CONSUMER}/tokens")),
+        "revoke-token": SameAs(("post", "api/v1/tokens/<str:prefix>/revoke")),
+        "subscribe": SameAs(("post", f"{_CONSUMER}/subscriptions")),
+        "unsubscribe": SameAs(("post", f"{_CONSUMER}/subscriptions/<str:bundle>/end")),
+        "grant": SameAs(("post", f"{_CONSUMER}/grants")),
+        "revoke-grant": SameAs(("post", f"{_CONSUMER}/grants/revoke")),
+    },
+    "rollout": {
+        **dict.fromkeys(("list", "show", "incidents"), READS),
+        **_posts(_ROLLOUT, "approve", "promote", "ramp", "roll-back", "demote"),
+        "override": SameAs(("post", f"{_ROLLOUT}/overrides")),
+        "confirm-override": SameAs(("post", "api/v1/overrides/<int:override_id>/confirm")),
+        "open-incident": SameAs(("post", "api/v1/incidents")),
+        "close-incident": SameAs(("post", "api/v1/incidents/<int:incident_id>/close")),
+        "policy": SameAs(("post", "api/v1/gate-policies")),
+    },
+    "policy": {
+        **dict.fromkeys(("list", "show"), READS),
+        "import": Shown(
+            "tests/registry/test_policy_command.py::test_who_may_not_is_refused_and_recorded"
+        ),
+    },
+    "lease": {
+        "list": READS,
+        "recover": SameAs(("post", "v1/leases/fail")),
+    },
+    "health_check": {"": READS},
     "backfill": {
         **dict.fromkeys(("plan", "list", "show", "watch", "report"), READS),
         **_posts(_BACKFILL, "pause", "resume", "cancel", "retry", "reprocess", "priority"),

@@ -23,6 +23,7 @@ GOVERNED = (
     "registry.Bundle",
     "registry.BundleMember",
     "registry.Consumer",
+    "registry.GateOverride",
     "registry.GatePolicy",
     "registry.Membership",
     "registry.Node",

@@ -25,7 +25,7 @@ from registry.models import (
     Rollout,
     Subject,
 )
-from registry.services import consumers, nodes, people, proposals, rollouts
+from registry.services import consumers, gate_policies, nodes, proposals, rollouts
 from registry.services.evidence import SchemaFinding, record_check
 from registry.services.resolution import resolve
 from tests.cast import NOW, SYSTEM, Cast, bundle, consumer, subject, with_property
@@ -260,12 +260,12 @@ class Governance(RuleBasedStateMachine):
 
 @pytest.mark.django_db
 def test_the_promises_hold_in_any_order_of_events(cast: Cast) -> None:
-    people.save_gate_policy(
+    gate_policies.save_gate_policy(
         actor=SYSTEM,
         name="machine",
         observation=timedelta(hours=HOURS),
         minimum_reads=READS,
-        maximum_violations=0,
+        maximum_violation_rate=0,
         required_approvals=APPROVALS,
         now=NOW,
     )

@@ -13,7 +13,6 @@ from registry.models import (
     Proposal,
     Review,
     Role,
-    Rollout,
     SchemaVersion,
     Team,
     Waiver,
@@ -27,6 +26,8 @@ from tests.cast import (
     approved,
     bundle,
     consumer,
+    gate_policy,
+    made_strict,
     subject,
     with_property,
 )
@@ -429,19 +430,13 @@ def test_a_version_is_retired_after_its_sunset_when_nobody_uses_it(cast: Cast) -
 def test_retire_is_refused_while_a_live_rollout_uses_the_version(cast: Cast) -> None:
     subject(cast)
     version = approved(cast)
-    bundle(cast)
-    reader = consumer(cast)
+    gate_policy("at-once", observation=timedelta(0), minimum_reads=0)
+    bundle(cast, gate="at-once")
+    consumer(cast)
     canary = consumers.subscribe(actor=cast.carl, consumer="pricing", bundle="market", now=NOW)
     assert canary is not None
-    approved(cast, VWAP)  # its canary replaces the first one
-    strict = Rollout.objects.create(
-        consumer=reader,
-        bundle=canary.bundle,
-        release=canary.release,
-        mode="strict",
-        started_at=NOW,
-        promoted_from=canary,
-    )
+    strict = made_strict(cast, canary)
+    approved(cast, VWAP)  # offered as a canary beside it
     deprecated(cast)
     with pytest.raises(versions.VersionInUse, match="1 live rollouts") as refusal:
         retired(cast)

@@ -18,6 +18,7 @@ from registry.errors import NotAllowed, SeamlessError
 from registry.models import AuditEvent, Consumer, Role, Rollout
 from registry.services import (
     consumers,
+    gate_policies,
     nodes,
     people,
     proposals,
@@ -201,12 +202,12 @@ MATRIX = [
     Act(
         "gate_policy.save",
         OPERATORS,
-        lambda h, a, m: people.save_gate_policy(
+        lambda h, a, m: gate_policies.save_gate_policy(
             actor=a,
             name="lax",
             observation=timedelta(0),
             minimum_reads=0,
-            maximum_violations=0,
+            maximum_violation_rate=0,
             required_approvals=1,
             now=NOW,
         ),
