@@ -63,3 +63,8 @@ CACHE_BYTES = Gauge(
     "Bytes of checked windows that are kept in memory, over all processes.",
     multiprocess_mode="livesum",
 )
+DIGESTS = Counter(
+    "seamless_conformance_digest_total",
+    "Published reports, by how they compare with the node's last of the same version.",
+    ["node_id", "interval", "direction"],
+)

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from provider.conformance import ConformanceReport, RegressionDigest, regression_digest
+from provider.metrics import DIGESTS
 from provider.models import PublishedReport, RepairRequest, StoredReport
 from registry.audit.events import recordable
 from registry.canonical import fingerprint
@@ -48,6 +49,7 @@ def keep_report(
         last.report.repairs.add(*repairs)
         return last.report
     regression = regression_digest(report, last.report.report if last else None)
+    DIGESTS.labels(node.node_id, str(node.interval), regression.verdict).inc()
     stored = _stored_once(node, version_id, digest, report, regression, request_id, now)
     stored.repairs.add(*repairs)
     PublishedReport.objects.update_or_create(

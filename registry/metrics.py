@@ -3,13 +3,16 @@
 from collections.abc import Iterator
 
 from django.db import DatabaseError, InterfaceError
-from django.db.models import Count, Max, Min
+from django.db.models import Count, Max, Min, Sum
 from django.utils import timezone
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from registry.models import AuditCheckpoint, AuditPending, Mode, Proposal, Rollout
+from registry.models import AuditCheckpoint, AuditPending, Incident, Mode, Proposal, Rollout
 from registry.models.subjects import ProposalState
+from registry.services.gates import gates_of
+
+MAX_CANARIES = 100
 
 
 class RegistryCollector(Collector):
@@ -20,7 +23,7 @@ class RegistryCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         try:
-            families = [*_audit(), _proposals(), _rollouts()]
+            families = [*_audit(), _proposals(), _rollouts(), _incidents(), *_canaries()]
         except (DatabaseError, InterfaceError):
             return
         yield from families
@@ -57,6 +60,39 @@ def _rollouts() -> Metric:
     for mode in Mode.values:
         family.add_metric([mode], counts.get(mode, 0))
     return family
+
+
+def _incidents() -> Metric:
+    number = Incident.objects.filter(closed_at=None).count()
+    return _gauge("seamless_incidents_open", "Incidents that nobody has closed.", number)
+
+
+def _canaries() -> list[Metric]:
+    """The newest canaries: what their gates say, and how much of their reads went unchecked."""
+    labels = ["consumer", "bundle"]
+    unchecked = GaugeMetricFamily(
+        "seamless_canary_unchecked_ratio",
+        "Share of a canary rollout's reads whose check was shed or crashed.",
+        labels=labels,
+    )
+    gate = GaugeMetricFamily(
+        "seamless_gate_open",
+        "1 where a gate of a canary rollout is open.",
+        labels=[*labels, "gate"],
+    )
+    live = Rollout.objects.filter(ended_at=None, mode=Mode.CANARY)
+    related = live.select_related("consumer", "bundle__gate_policy", "release")
+    tallies = related.annotate(
+        seen=Sum("tallies__reads", default=0), shed=Sum("tallies__unchecked", default=0)
+    )
+    now = timezone.now()
+    for rollout in tallies.order_by("-pk")[:MAX_CANARIES]:
+        names = [rollout.consumer.name, rollout.bundle.name]
+        reads = rollout.seen + rollout.shed
+        unchecked.add_metric(names, rollout.shed / reads if reads else 0.0)
+        for one in gates_of(rollout, now):
+            gate.add_metric([*names, one.name], float(one.ok))
+    return [unchecked, gate]
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

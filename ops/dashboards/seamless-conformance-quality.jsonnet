@@ -21,6 +21,11 @@ s.dashboard(
         s.query('min(coverage_ratio{node_id=~"$node_id"})'), 'percentunit',
         [[null, 'red'], [0.9, 'orange'], [0.98, 'green']]
       ),
+      s.stat(
+        'Digests that got worse (1h)', 'Reports with more findings per 1,000 bars than the one before.',
+        s.query('sum(increase(seamless_conformance_digest_total{node_id=~"$node_id", direction="worse"}[1h]))'),
+        'short', [[null, 'green'], [1, 'orange']]
+      ),
     ]),
     s.row(9, [
       s.timeseries(
@@ -36,6 +41,15 @@ s.dashboard(
       s.timeseries(
         'Coverage', 'Covered of expected bars of the last read.',
         [s.query('coverage_ratio{node_id=~"$node_id"}', '{{node_id}}')], 'percentunit', max=1
+      ),
+      s.timeseries(
+        'Regression digest', 'Reports per 5 minutes, by how they compare with the one before.',
+        [
+          s.query(
+            'sum by (direction) (increase(seamless_conformance_digest_total{node_id=~"$node_id"}[5m]))',
+            '{{direction}}'
+          ),
+        ]
       ),
     ]),
     s.row(9, [

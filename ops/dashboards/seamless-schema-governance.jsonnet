@@ -10,6 +10,10 @@ s.dashboard(
       s.stat('Canary rollouts', 'Releases that are watched.', s.query('max(seamless_rollouts{mode="canary"})')),
       s.stat('Proposals in review', 'Waiting for people.', s.query('max(seamless_proposals{state="in_review"})')),
       s.stat(
+        'Open incidents', 'Opened by a strict refusal or a person.',
+        s.query('max(seamless_incidents_open)'), 'short', [[null, 'green'], [1, 'orange']]
+      ),
+      s.stat(
         'Audit seal lag', 'Age of the oldest record without a seal.',
         s.query('max(seamless_audit_seal_lag_seconds)'), 's', [[null, 'green'], [5, 'orange'], [60, 'red']]
       ),
@@ -24,8 +28,16 @@ s.dashboard(
           ),
         ]
       ),
+      s.timeseries(
+        'Unchecked canary reads', 'Share of the reads of a canary rollout whose check was shed.',
+        [s.query('seamless_canary_unchecked_ratio', '{{consumer}} {{bundle}}')], 'percentunit', max=1
+      ),
     ]),
     s.row(9, [
+      s.table(
+        'Gates', '1 where a gate of a canary rollout is open.',
+        s.query('seamless_gate_open'), 'short', 'consumer'
+      ),
       s.timeseries(
         'Audit log', 'Sealed records, and records that wait.',
         [
