@@ -15,6 +15,7 @@ from django.db import connection
 from registry import health
 from registry.models import Node, Subject, Team
 from registry.triggers import AppendOnly
+from tests.databases import as_owner
 
 
 def findings(expect_failure: bool = False) -> dict[str, dict[str, str]]:
@@ -69,7 +70,7 @@ def test_a_database_that_was_not_migrated_ends_the_questions(tmp_path: Path) -> 
 def test_a_dropped_trigger_is_found(committed_db: object, redis_client: redis.Redis) -> None:
     gone = AppendOnly("registry.AuditLeaf").triggers(connection.vendor)[0]
     place = f' ON "{gone.table}"' if connection.vendor == "postgresql" else ""
-    with connection.cursor() as cursor:
+    with as_owner(), connection.cursor() as cursor:
         cursor.execute(f'DROP TRIGGER "{gone.name}"{place}')
     found = findings(expect_failure=True)["triggers"]
     assert (found["state"], gone.name in found["detail"]) == ("failed", True)

@@ -21,7 +21,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase as HypothesisTestCase
 from pytest_django import DjangoAssertNumQueries, Settings
+from structlog.contextvars import bound_contextvars
 
+from registry.actors import Actor
 from registry.audit.checkpoint import Checkpoint
 from registry.audit.events import commitment, leaf_hash
 from registry.audit.merkle import (
@@ -133,6 +135,17 @@ def test_a_record_is_inserts_alone(django_assert_num_queries: DjangoAssertNumQue
     settling = 'DELETE FROM "registry_unrecordedchange"'
     appending = ("INSERT", "WITH event AS (INSERT", settling)
     assert all(query["sql"].startswith(appending) for query in captured)
+
+
+@pytest.mark.django_db
+def test_what_a_task_does_for_a_request_carries_its_ids() -> None:
+    given = Actor.system("reconciler")
+    named = Actor("user", "7", "olive", request_id="own", correlation_id="own-too")
+    with bound_contextvars(request_id="r-1", correlation_id="c-1"), transaction.atomic():
+        record(actor=given, action="x.y", object_type="x", object_id="1", now=NOW)
+        record(actor=named, action="x.y", object_type="x", object_id="2", now=NOW)
+    ids = AuditEvent.objects.order_by("pk").values_list("request_id", "correlation_id")
+    assert list(ids) == [("r-1", "c-1"), ("own", "own-too")]
 
 
 @pytest.mark.django_db

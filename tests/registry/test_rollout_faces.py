@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from registry.models import Incident, Node, Rollout
+from registry.models import GateOverride, Incident, Node, Rollout
 from tests.cast import Cast, approved, assemble, bundle, subject, with_property
 from tests.databases import CommittedDatabase
 from tests.registry.test_governance_api import Person, code_of
@@ -199,29 +199,34 @@ def shell(committed_db: CommittedDatabase, monkeypatch: pytest.MonkeyPatch) -> S
     return Shell(build(assemble()), monkeypatch)
 
 
+def newest() -> str:
+    return str(Rollout.objects.latest("pk").pk)
+
+
 def test_each_action_is_a_verb(shell: Shell, tmp_path: Path) -> None:
     shell("carl", "consumer", "create", "pricing", "--team", "trading")
-    assert "canary rollout 1 has begun" in shell(
-        "carl", "consumer", "subscribe", "pricing", "market"
-    )
-    assert "closed" in shell("carl", "rollout", "show", "1")
+    begun = shell("carl", "consumer", "subscribe", "pricing", "market")
+    assert f"canary rollout {newest()} has begun" in begun
+    canary = newest()
+    assert "closed" in shell("carl", "rollout", "show", canary)
     observe(Rollout.objects.get())
     for person in ("ravi", "sofia"):
-        shell(person, "rollout", "approve", "1", "--comment", "fine")
-    assert "10%" in shell("carl", "rollout", "ramp", "1", "10")
-    strict = json.loads(shell("carl", "rollout", "promote", "1", "--json"))
-    assert (strict["id"], strict["mode"]) == (2, "strict")
+        shell(person, "rollout", "approve", canary, "--comment", "fine")
+    assert "10%" in shell("carl", "rollout", "ramp", canary, "10")
+    strict = json.loads(shell("carl", "rollout", "promote", canary, "--json"))
+    assert (str(strict["id"]), strict["mode"]) == (newest(), "strict")
     assert "strict" in shell("carl", "consumer", "show", "pricing").lower()
-    shell("carl", "rollout", "demote", "2", "--reason", "too early")
-    assert "confirm-override 1" in shell(
-        "ravi", "rollout", "override", "3", "--reason", "tonight", "--hours", "2"
-    )
-    shell("sofia", "rollout", "confirm-override", "1")
+    shell("carl", "rollout", "demote", newest(), "--reason", "too early")
+    asked = ("override", newest(), "--reason", "tonight", "--hours", "2")
+    told = shell("ravi", "rollout", *asked)
+    override = str(GateOverride.objects.get().pk)
+    assert f"confirm-override {override}" in told
+    shell("sofia", "rollout", "confirm-override", override)
     words = ("--consumer", "pricing", "--bundle", "market", "--reason", "odd")
     shell("carl", "rollout", "open-incident", *words)
     assert "odd" in shell("carl", "rollout", "incidents")
     shell("carl", "rollout", "close-incident", str(Incident.objects.get().pk), "--reason", "ok")
-    shell("carl", "rollout", "promote", "3")
+    shell("carl", "rollout", "promote", newest())
     assert "market release 1" in shell("carl", "rollout", "list")
     assert "saved" in shell("oscar", "rollout", "policy", "fast", "--hours", "0.5")
     file = tmp_path / "bundles.yaml"

@@ -9,6 +9,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Model
 from django.db.transaction import TransactionManagementError
+from structlog.contextvars import get_contextvars
 
 from registry.actors import Actor
 from registry.audit.events import (
@@ -54,7 +55,7 @@ def record(
         )
     event = Event(
         at=now,
-        actor=_with_roles(actor),
+        actor=_with_roles(_in_context(actor)),
         action=action,
         object_type=object_type,
         object_id=object_id,
@@ -67,6 +68,16 @@ def record(
     collect(stored.pk)
     settle(connection)
     return stored
+
+
+def _in_context(actor: Actor) -> Actor:
+    """With the ids of the request at hand, where the caller gave none: what a task does for it."""
+    ids = get_contextvars()
+    return replace(
+        actor,
+        request_id=actor.request_id or str(ids.get("request_id", "")),
+        correlation_id=actor.correlation_id or str(ids.get("correlation_id", "")),
+    )
 
 
 def _with_roles(actor: Actor) -> Actor:
