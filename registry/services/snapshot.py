@@ -2,14 +2,16 @@
 
 An immutable snapshot per process. In the background its version is compared with the database's
 each second, and a newer one is loaded whole; requests only ever look at the one that is there. A
-decision is effective in every process within a round and a load. Where the database does not
-answer, the last snapshot serves for at most `SEAMLESS_SNAPSHOT_MAX_AGE` seconds.
+decision is effective in every process within a round and a load, and at once in the one that made
+it. Where the database does not answer, the last snapshot serves for at most
+`SEAMLESS_SNAPSHOT_MAX_AGE` seconds.
 
 With `SEAMLESS_SNAPSHOT_SECONDS=0` there is no thread, and each use asks for the version itself.
 """
 
 from collections import defaultdict
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from threading import Lock
@@ -18,6 +20,7 @@ from typing import Any
 
 import structlog
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 from django.db.models import F
 from django.utils import timezone
 
@@ -34,7 +37,7 @@ from registry.models import (
 )
 from registry.services.background import Rounds
 from registry.services.references import stored_references
-from registry.services.state import read_version
+from registry.services.state import own_moves, read_version
 
 logger = structlog.get_logger("seamless.schema")
 _TRIES = 3
@@ -100,6 +103,9 @@ def current() -> Snapshot:
     snapshot, age = _kept.seen()
     if snapshot is None:
         return _kept.refreshed()
+    if _kept.moves != own_moves():
+        with suppress(OperationalError, InterfaceError):
+            return _kept.refreshed()
     if age > settings.SEAMLESS_SNAPSHOT_MAX_AGE:
         raise RegistryUnavailable(
             f"The registry has not answered for {age:.0f} seconds; nothing is served by what it "
@@ -119,6 +125,7 @@ class _Kept:
     def __init__(self) -> None:
         self._loading = Lock()
         self._seen: tuple[Snapshot, float] | None = None
+        self.moves = 0
         self._versions: dict[int, BoundVersion] = {}
 
     def seen(self) -> tuple[Snapshot | None, float]:
@@ -129,8 +136,9 @@ class _Kept:
     def refreshed(self) -> Snapshot:
         """Ask for the version, and load where it is another one."""
         with self._loading:
-            asked = monotonic()
+            asked, moves = monotonic(), own_moves()
             version = read_version()
+            self.moves = moves
             seen = self._seen
             if seen is not None and seen[0].version == version:
                 self._seen = (seen[0], asked)

@@ -138,6 +138,15 @@ def test_a_warm_process_authenticates_and_resolves_without_a_query(
     assert seen.strict is not None
 
 
+def test_a_decision_is_effective_at_once_in_the_process_that_made_it(
+    shared: World, running: None
+) -> None:
+    snapshot.current()
+    reader = shared.reader("second", rollout="canary")
+    seen = resolve(reader.consumer, readable_node(reader.consumer, NODE))
+    assert (seen.governed, seen.canary is not None) == (True, True)
+
+
 def test_a_warm_read_asks_nothing_of_the_governance_tables(reader: Reader, running: None) -> None:
     assert reader.data().status_code == 200
     with CaptureQueriesContext(
