@@ -60,7 +60,7 @@ s.dashboard(
         'Violations by phase', 'Reads over a budget, per minute.',
         [
           s.query(
-            'sum by (phase) (rate(seamless_sla_violation_total{node_id=~"$node_id"}[$__rate_interval])) * 60',
+            'sum by (phase) (rate(seamless_sla_violation_total{node_id=~"$node_id"}[$__rate_interval])) * 60 or vector(0)',
             '{{phase}}'
           ),
         ]
