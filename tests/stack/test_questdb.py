@@ -19,14 +19,16 @@ from coordinator.services.database_clock import database_now
 from coordinator.services.reconciling import reconcile
 from coordinator.services.requesting import request_backfill
 from coordinator.services.running import run_shard
+from provider.questdb import EnhancedQuestDBProvider, NotInQuestDB
 from provider.stores.protocol import SegmentExists, StoreUnreadable
 from provider.stores.questdb import QuestDBStore
 from provider.stores.questdb_wire import questdb_at
 from provider.stores.suite import StoreSuite, bars, times_of
 from registry.actors import Actor
 from registry.models import SchemaVersion
+from registry.services import snapshot
 from tests.databases import CommittedDatabase
-from tests.provider.world import SESSIONS, SYMBOLS, build_world
+from tests.provider.world import NODE, SESSIONS, SYMBOLS, build_world
 from tests.questdb_server import QuestDBServer, why_not
 
 pytestmark = pytest.mark.stack
@@ -220,6 +222,34 @@ def test_a_governed_read_backfills_into_questdb_and_serves_from_it(
     world.node.save()
     again = world.reader("second").data()
     assert (again.status_code, again.content) == (200, answer.content)
+
+
+def test_the_provider_of_the_original_reads_it_with_the_pipeline_on(
+    committed_db: CommittedDatabase, server: QuestDBServer, settings: Any
+) -> None:
+    settings.SEAMLESS_STORE_DATABASES = {"house": server.url}
+    world = build_world(
+        source={"type": "sample", "dataset": "stocks"},
+        store={"type": "questdb", "database": "house", "table": f"us_{secrets.token_hex(4)}"},
+    )
+    reader = world.reader()
+    provider = EnhancedQuestDBProvider()
+    question = {
+        "consumer": reader.consumer,
+        "node_id": NODE,
+        "start": SESSIONS[0],
+        "end": SESSIONS[-1],
+        "actor": Actor.system("test"),
+        "now": timezone.now(),
+    }
+    answer = provider.fetch(**question)
+    assert answer.table.num_rows == len(SESSIONS) * len(SYMBOLS)
+    assert provider.last_conformance_report == answer.report
+    world.node.store = {"type": "parquet"}
+    world.node.save()
+    snapshot.forget()
+    with pytest.raises(NotInQuestDB, match="'parquet'"):
+        provider.fetch(**question)
 
 
 def test_killing_the_server_during_a_backfill_loses_and_doubles_nothing(
