@@ -30,3 +30,9 @@ SERIES_DROPPED = Counter(
     "backfill_series_dropped",
     "Completion ratios left out of a scrape, for want of room.",
 )
+GAP_REPAIR_MS = Histogram(
+    "gap_repair_latency_ms",
+    "Milliseconds from the request of a backfill job to its last committed shard.",
+    ["node_id", "interval"],
+    buckets=(50, 100, 250, 500, 1e3, 2.5e3, 5e3, 1e4, 3e4, 6e4, 12e4, 24e4, 6e5, 36e5),
+)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from django.db import DatabaseError, InterfaceError
-from django.db.models import Count, Min, Q, QuerySet, Sum
+from django.db.models import Count, Max, Min, Q, QuerySet, Sum
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -13,11 +13,13 @@ from coordinator.configuration import lease_times
 from coordinator.lease_state import (
     ACTIVE_JOB_STATES,
     UNFINISHED_SHARD_STATES,
+    JobState,
     ShardState,
 )
 from coordinator.mode import Mode, coordinator_mode
 from coordinator.models import BackfillJob, BackfillShard, ServiceLease
 from coordinator.services.database_clock import database_now
+from coordinator.services.limits import limit_states
 
 MAX_SERIES = 500
 ENDED_WITHIN = timedelta(hours=1)
@@ -42,7 +44,7 @@ class BackfillCollector(Collector):
         if mode is Mode.LOCAL:
             return
         try:
-            families = [*_ratios(), *_shards()]
+            families = [*_ratios(), *_shards(), _last_bars(), _tokens()]
         except (DatabaseError, InterfaceError):
             return
         yield from families
@@ -119,3 +121,27 @@ def _shards() -> list[Metric]:
     due = unfinished.filter(next_attempt_at__lte=now).aggregate(at=Min("next_attempt_at"))["at"]
     oldest.add_metric([], (now - due).total_seconds() if due else 0.0)
     return [states, jobs, stuck, oldest]
+
+
+def _last_bars() -> Metric:
+    family = GaugeMetricFamily(
+        "backfill_last_timestamp",
+        "The newest bar time that a finished backfill has brought, epoch seconds.",
+        labels=["node_id", "interval"],
+    )
+    done = BackfillJob.objects.filter(state=JobState.DONE).values_list("node__node_id", "interval")
+    for node_id, interval, last in done.annotate(last=Max("range_end")).order_by()[:MAX_SERIES]:
+        family.add_metric([node_id, str(interval)], last)
+    return family
+
+
+def _tokens() -> Metric:
+    family = GaugeMetricFamily(
+        "seamless_rl_tokens_available",
+        "Shards that may begin at once under a source's rate limit.",
+        labels=["limiter"],
+    )
+    for state in limit_states(database_now()):
+        if state.limit.per_minute is not None:
+            family.add_metric([state.limit.name], state.tokens)
+    return family

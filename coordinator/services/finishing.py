@@ -5,6 +5,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Count, F, Q, QuerySet
 
+from coordinator import counters
 from coordinator.lease_state import (
     ACTIVE_JOB_STATES,
     UNFINISHED_SHARD_STATES,
@@ -117,6 +118,9 @@ def _end_over_budget(job_id: int, now: datetime) -> None:
 def _end(job: BackfillJob, state: JobState, now: datetime) -> None:
     job.state, job.ended_at = state, now
     job.save(update_fields=["state", "ended_at"])
+    if state is JobState.DONE:
+        latency = counters.GAP_REPAIR_MS.labels(job.node.node_id, str(job.interval))
+        latency.observe((now - job.created_at).total_seconds() * 1000)
 
 
 def _end_unfinished(job: BackfillJob, code: ViolationCode, reason: str, now: datetime) -> int:

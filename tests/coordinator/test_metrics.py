@@ -3,12 +3,12 @@
 from datetime import timedelta
 
 import pytest
-from prometheus_client import CollectorRegistry
+from prometheus_client import REGISTRY, CollectorRegistry
 
 from coordinator import counters, metrics
 from coordinator.metrics import BackfillCollector
 from coordinator.mode import Mode
-from coordinator.models import BackfillJob, ServiceLease
+from coordinator.models import BackfillJob, ServiceLease, SourceLimit
 from coordinator.services.claiming import claim_shard
 from coordinator.services.database_clock import database_now
 from coordinator.services.running import run_shard
@@ -124,3 +124,20 @@ def test_a_key_of_no_node_is_unknown_and_ended_leases_go_away(house, scraped):
     assert ratio_of(scraped, "elsewhere") == 0.0
     ServiceLease.objects.update(updated_at=now - timedelta(minutes=61))
     assert ratio_of(scraped, "elsewhere") is None
+
+
+def test_a_finished_backfill_tells_its_latency_and_its_newest_bar(house, handler, scraped):
+    labels = {"node_id": house.node.node_id, "interval": "10"}
+    count = "gap_repair_latency_ms_count"
+    before = REGISTRY.get_sample_value(count, labels) or 0
+    house.request((0, 100))
+    run_shard(claim=claim_shard(holder="a", now=NOW))
+    assert REGISTRY.get_sample_value(count, labels) == before + 1
+    assert scraped("backfill_last_timestamp", **labels) == 100
+
+
+def test_a_rate_limit_tells_how_many_shards_may_begin(house, scraped):
+    limit = {"per_minute": 60.0, "burst": 5, "tokens": 3.0, "refilled_at": database_now()}
+    SourceLimit.objects.create(name="http:api.example", **limit)
+    left = scraped("seamless_rl_tokens_available", limiter="http:api.example")
+    assert left == pytest.approx(3.0, abs=2.0)  # a token a second comes back meanwhile

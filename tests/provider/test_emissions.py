@@ -26,6 +26,7 @@ from coordinator.services.requesting import request_backfill
 from coordinator.services.running import run_shard
 from registry.actors import Actor
 from registry.models import SchemaVersion
+from tests.cast import OHLC, approved
 from tests.provider.world import SESSIONS, World, bars
 
 SNAPSHOTS = Path(__file__).parent / "emissions.json"
@@ -172,3 +173,15 @@ def _request(world: World) -> None:
         now=database_now(),
         requested_by="test",
     )
+
+
+def test_no_log_line_holds_a_value_of_a_sensitive_column(
+    world: World, recording: Recording
+) -> None:
+    hidden = OHLC | {"x-seamless": OHLC["x-seamless"] | {"sensitive": ["close"]}}
+    approved(world.cast, hidden)
+    world.write(bars(close=pa.array([-77.25] * 12)))
+    answer = world.reader().data()
+    assert (answer.status_code, json.loads(answer.content)["code"]) == (409, "schema_refused")
+    assert "seamless.schema.violated" in [event["event"] for event in recording.events]
+    assert "77.25" not in repr(recording.events) + answer.content.decode()
