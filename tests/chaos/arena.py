@@ -26,6 +26,7 @@ from coordinator.lease_state import UNFINISHED_SHARD_STATES, ShardState
 from coordinator.models import BackfillShard
 from registry.models import AuditEvent
 from tests.coordinator.backfills import House
+from tests.databases import as_owner
 from tests.servers import ValkeyServer
 
 TTL = 3.0
@@ -245,10 +246,12 @@ class Verdict:
 
 
 def create_table() -> None:
-    with connection.cursor() as cursor:
+    with as_owner(), connection.cursor() as cursor:
         cursor.execute(
             "CREATE TABLE chaos_bar (job_id bigint, shard_id bigint, epoch bigint, ts bigint)"
         )
+        if connection.vendor == "postgresql":  # the workers run as the application
+            cursor.execute("GRANT SELECT, INSERT ON chaos_bar TO PUBLIC")
 
 
 def verdict(job_id: int) -> Verdict:
