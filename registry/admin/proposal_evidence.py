@@ -9,7 +9,7 @@ from django.utils import timezone
 from registry.admin.panels import Panel, label, moment, visible
 from registry.diff import SchemaChange
 from registry.models import Proposal, Waiver
-from registry.services.impact import changes_of, impact_of
+from registry.services.impact import Impact, changes_of, impact_of
 from registry.services.replay_rules import last_replay
 from registry.services.replays import report_of
 from registry.services.waivers import state_of
@@ -48,13 +48,14 @@ def touched(proposal: Proposal) -> Sequence[Panel]:
     return (
         Panel(
             title="Impact",
-            headers=("Changed properties", "Bundles", "Nodes", "Consumers"),
+            headers=("Changed properties", "Bundles", "Nodes", "Consumers", "Reads touched"),
             rows=[
                 (
                     visible(changed),
                     ", ".join(impact.bundles),
                     ", ".join(impact.nodes),
                     ", ".join(impact.consumers),
+                    _usage(impact),
                 )
             ],
         ),
@@ -128,6 +129,15 @@ def open_waivers(proposal: Proposal) -> list[Waiver]:
     now = timezone.now()
     found = proposal.waivers.select_related("proposal").order_by("pk")
     return [waiver for waiver in found if state_of(waiver, now) == "requested"]
+
+
+def _usage(impact: Impact) -> str:
+    days = f"in {impact.usage_days} days"
+    if not impact.reads:
+        return f"none was made {days}"
+    share = f"{impact.touching_reads:,} of {impact.reads:,} {days} ({impact.touching_share:.1%})"
+    who = ", ".join(impact.touching_consumers)
+    return f"{share}: {who}" if who else share
 
 
 _SIGNS = {"added": "+", "removed": "-", "changed": "±"}

@@ -2,20 +2,25 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from registry.diff import SchemaChange, diff
 from registry.models import Bundle, Consumer, Node, Proposal, SchemaVersion
 from registry.pointers import tokens
 from registry.services.candidates import latest_version
+from registry.services.usage import reads_touching
+
+USAGE_DAYS = 30
 
 
 @dataclass(frozen=True, slots=True)
 class Impact:
     """Who has to do with the subject, and the properties of a row that change.
 
-    `every_property`: something outside `properties` changes, which may touch all of them.
+    `every_property`: something outside `properties` changes, which may touch all of them, and so
+    every read. `reads` and those of them that touch a changed property are of the last
+    `usage_days` days; `touching_consumers` made the latter.
     """
 
     compared_to: int | None
@@ -24,6 +29,11 @@ class Impact:
     bundles: Sequence[str]
     nodes: Sequence[str]
     consumers: Sequence[str]
+    usage_days: int
+    reads: int
+    touching_reads: int
+    touching_share: float
+    touching_consumers: Sequence[str]
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -40,17 +50,28 @@ def impact_of(proposal: Proposal, *, now: datetime) -> Impact:
     before, changes = changes_of(proposal)
     substantial = [change for change in changes if not change.annotation]
     touched = {name for change in substantial for name in _properties(change)}
+    every_property = any(not _properties(change) for change in substantial)
     subject = proposal.subject
+    used = reads_touching(
+        subject=subject,
+        columns=None if every_property else touched,
+        since=now - timedelta(days=USAGE_DAYS),
+    )
     readers = Consumer.objects.filter(subscriptions__bundle__members__subject=subject)
     granted = Consumer.objects.filter(grants__node__subject=subject)
     consumers = (readers | granted).distinct().order_by("name")
     return Impact(
         compared_to=None if before is None else before.number,
         properties=sorted(touched),
-        every_property=any(not _properties(change) for change in substantial),
+        every_property=every_property,
         bundles=_names(Bundle.objects.filter(members__subject=subject).order_by("name"), "name"),
         nodes=_names(Node.objects.filter(subject=subject).order_by("node_id"), "node_id"),
         consumers=_names(consumers, "name"),
+        usage_days=USAGE_DAYS,
+        reads=used.total_reads,
+        touching_reads=used.touching_reads,
+        touching_share=used.share,
+        touching_consumers=used.consumers,
     )
 
 

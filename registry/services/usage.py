@@ -173,23 +173,23 @@ def usual_nodes(consumer: Consumer, *, since: datetime) -> list[Node]:
 
 def reads_touching(
     *,
-    columns: Collection[str],
+    columns: Collection[str] | None,
     since: datetime,
     subject: Subject | None = None,
     nodes: Iterable[Node] | None = None,
 ) -> Touched:
     """How many reads since that day used one of the columns, of a subject's nodes or of some.
 
-    A read of all columns uses each, also one that is new. `consumers` and `nodes` are the names of
-    those with a touching read.
+    A read of all columns uses each, also one that is new; with None for `columns` every read
+    counts. `consumers` and `nodes` are the names of those with a touching read.
     """
     if (subject is None) == (nodes is None):
         raise TypeError("give a subject or nodes")
     found = Usage.objects.filter(day__gte=since.date())
     found = found.filter(node__subject=subject) if subject else found.filter(node__in=nodes or ())
     rows = found.values_list("columns", "consumer__name", "node__node_id").annotate(Sum("reads"))
-    wanted = set(columns)
-    touching = [row for row in rows if wanted and _touches(row[0], wanted)]
+    wanted = None if columns is None else set(columns)
+    touching = [row for row in rows if wanted is None or (wanted and _touches(row[0], wanted))]
     return Touched(
         total_reads=sum(row[3] for row in rows),
         touching_reads=sum(row[3] for row in touching),

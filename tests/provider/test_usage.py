@@ -97,6 +97,8 @@ def test_the_share_of_reads_that_touch_a_column(world: World) -> None:
     assert (same.touching_reads, same.consumers) == (3, ("pricing",))
     none = usage.reads_touching(nodes=[world.node], columns=[], since=YESTERDAY)
     assert (none.total_reads, none.touching_reads) == (4, 0)
+    every = usage.reads_touching(subject=line, columns=None, since=YESTERDAY)
+    assert (every.touching_reads, every.consumers) == (4, ("pricing", "research"))
     later = timezone.now() + timedelta(days=1)
     assert usage.reads_touching(subject=line, columns=["close"], since=later).share == 0.0
 

@@ -104,6 +104,7 @@ def test_diff_and_impact_name_what_changes(cast: Cast, olive: Patching, ravi: Pe
     found = olive.get(f"{here}/impact").json()
     assert (found["properties"], found["every_property"]) == (["vwap"], False)
     assert (found["bundles"], found["consumers"]) == (["market"], ["pricing"])
+    assert (found["usage_days"], found["reads"], found["touching_share"]) == (30, 0, 0.0)
 
 
 def test_a_breach_goes_through_with_a_waiver_of_two(
