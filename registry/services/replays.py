@@ -26,6 +26,7 @@ from registry.services.actions import audited_action
 from registry.services.audit import record
 from registry.services.open_proposals import locked_proposal, require_open
 from registry.services.references import stored_references
+from registry.services.samples import sampled_rows
 
 HOLD = timedelta(seconds=120)
 MOST_ATTEMPTS = 5
@@ -202,7 +203,7 @@ def _run(shard: ReplayShard, clock: Clock) -> None:
     content = shard.run.content
     check = ReplayCheck(content.document, references=stored_references(content.canonical))
     try:
-        for add in _pieces(shard, check, clock()):
+        for add in _pieces(shard, check):
             if not _still_held(shard, clock()):
                 return
             add()
@@ -215,8 +216,12 @@ def _run(shard: ReplayShard, clock: Clock) -> None:
         _finish(shard, clock(), check=check)
 
 
-def _pieces(shard: ReplayShard, check: ReplayCheck, now: datetime) -> Iterator[Callable[[], None]]:
+def _pieces(shard: ReplayShard, check: ReplayCheck) -> Iterator[Callable[[], None]]:
     if shard.node is None or shard.start is None or shard.end is None:
+        run = shard.run
+        since = run.created_at - timedelta(days=run.days)
+        for sample in sampled_rows(run.proposal.subject, since=since):
+            yield partial(check.add_rows, sample.rows, sample.withheld)
         return
     first = not shard.run.shards.filter(node=shard.node, number__lt=shard.number).exists()
     frame = frame_of(shard.run.content.document)
