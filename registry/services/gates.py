@@ -7,9 +7,10 @@ from django.db.models import Sum
 from registry.actors import Actor
 from registry.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from registry.gates import Gate, GateRules, Observed, judge_gates
-from registry.models import CanaryTally, GateOverride, GatePolicy, Mode, Role, Rollout
+from registry.models import GateOverride, GatePolicy, Mode, Role, Rollout
 from registry.services.access import require_any_team, require_person
 from registry.services.actions import audited_action
+from registry.services.usage import usual_nodes
 
 LONGEST_OVERRIDE = timedelta(days=7)
 USUAL = timedelta(days=30)
@@ -43,23 +44,13 @@ def gates_of(rollout: Rollout, now: datetime) -> tuple[Gate, ...]:
     incidents = rollout.consumer.incidents.filter(bundle=rollout.bundle, closed_at__isnull=True)
     observed = Observed(
         started_at=rollout.started_at,
-        usual_nodes=usual_nodes(rollout, now),
+        usual_nodes=_usual(rollout, now),
         seen_nodes=frozenset(checked.values_list("node__node_id", flat=True)),
         incidents=list(incidents.values_list("last_seen_at", flat=True)),
         approvals=rollout.approvals.values("approver").distinct().count(),
         **seen,
     )
     return judge_gates(_rules(rollout.bundle.gate_policy), observed, now)
-
-
-def usual_nodes(rollout: Rollout, now: datetime) -> frozenset[str]:
-    """The nodes of the release's subjects that the consumer has read lately."""
-    read = CanaryTally.objects.filter(
-        rollout__consumer=rollout.consumer,
-        last_read_at__gt=now - USUAL,
-        node__subject__in=rollout.release.members.values("subject"),
-    )
-    return frozenset(read.values_list("node__node_id", flat=True))
 
 
 def override_of(rollout: Rollout, now: datetime) -> GateOverride | None:
@@ -137,6 +128,13 @@ def confirm_override(*, actor: Actor, override_id: int, now: datetime) -> GateOv
         override.confirmed_by_id, override.confirmed_at = person, now
         override.save(update_fields=["confirmed_by", "confirmed_at"])
     return override
+
+
+def _usual(rollout: Rollout, now: datetime) -> frozenset[str]:
+    """The nodes of the release's subjects that the consumer has read lately, under any release."""
+    members = set(rollout.release.members.values_list("subject", flat=True))
+    read = usual_nodes(rollout.consumer, since=now - USUAL)
+    return frozenset(node.node_id for node in read if node.subject_id in members)
 
 
 def _rules(policy: GatePolicy) -> GateRules:

@@ -1,7 +1,7 @@
 """The ways of a rollout beside promotion: ramp, override, demotion, incidents, by themselves."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Event
 from typing import Any
 
@@ -9,6 +9,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from registry.errors import Conflict, InvalidInput, NotAllowed, NotFound, SeamlessError
+from registry.gates import Gate
 from registry.models import AuditEvent, Incident, Mode, Node, Rollout
 from registry.services import (
     consumers,
@@ -19,6 +20,7 @@ from registry.services import (
     resolution,
     rollouts,
     snapshot,
+    usage,
 )
 from registry.services.evidence import SchemaFinding, record_check
 from tests.cast import (
@@ -356,30 +358,46 @@ def test_reads_that_nobody_checked_count_as_unchecked_and_close_the_gate(market:
     assert found["violations"].ok
 
 
+def read_strictly(strict: Rollout, node_id: str, now: datetime = NOW) -> None:
+    """An answered read that no canary judged."""
+    seen = resolution.resolve(strict.consumer, Node.objects.get(node_id=node_id))
+    assert seen.strict is not None
+    usage.count_read(
+        consumer=strict.consumer, node=seen.node, version=seen.strict, columns=None, now=now
+    )
+    usage.flush_usage()
+
+
+def nodes_gate(canary: Rollout, now: datetime = NOW) -> Gate:
+    (gate,) = [gate for gate in gates.gates_of(canary, now) if gate.name == "nodes"]
+    return gate
+
+
 def test_a_node_that_the_consumer_reads_as_a_rule_must_have_been_seen(market: Cast) -> None:
+    strict = first_strict(market)
     node(market, "ohlc:us:2d")
-    first = subscribed(market)
-    for place in Node.objects.all():
-        seen = resolution.resolve(first.consumer, place)
-        assert seen.canary is not None
-        record_check(
-            consumer=first.consumer,
-            node=place,
-            version=seen.canary,
-            mode="canary",
-            rows=1,
-            findings=(),
-            now=NOW,
-        )
+    for node_id in ("ohlc:us:1d", "ohlc:us:2d"):
+        read_strictly(strict, node_id)
     approved(market, VWAP)
     canary = Rollout.objects.get(mode="canary", ended_at=None)
-    found = {gate.name: gate for gate in gates.gates_of(canary, NOW)}
-    assert (found["nodes"].ok, found["nodes"].observed) == (
-        False,
-        "0 of 2; not yet ohlc:us:1d, ohlc:us:2d",
-    )
-    later = {gate.name: gate for gate in gates.gates_of(canary, NOW + timedelta(days=31))}
-    assert later["nodes"].ok
+    found = nodes_gate(canary)
+    assert (found.ok, found.observed) == (False, "0 of 2; not yet ohlc:us:1d, ohlc:us:2d")
+    assert nodes_gate(canary, NOW + timedelta(days=31)).ok
+
+
+def test_nodes_of_other_subjects_and_other_readers_are_not_usual(market: Cast) -> None:
+    strict = first_strict(market)
+    read_strictly(strict, "ohlc:us:1d")
+    consumer(market, "quiet")
+    other = consumers.subscribe(actor=market.carl, consumer="quiet", bundle="market", now=NOW)
+    assert other is not None
+    assert nodes_gate(other).observed == "0 of 0"
+    subject(market, "market.trades")
+    approved(market, name="market.trades")
+    bundle(market, name="trades", members=["market.trades"])
+    trades = consumers.subscribe(actor=market.carl, consumer="pricing", bundle="trades", now=NOW)
+    assert trades is not None
+    assert nodes_gate(trades).observed == "0 of 0"
 
 
 @pytest.mark.parametrize(
