@@ -145,8 +145,8 @@ def _own_checkpoints(tmp_path: Path) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _own_snapshot() -> Iterator[None]:
     """What was read from another test's database must not be answered by."""
-    from registry.services import evidence, last_used, snapshot
+    from registry.services import behind_reads, evidence, last_used, snapshot
 
     yield
-    for memory in (evidence, last_used, snapshot):
+    for memory in (behind_reads, evidence, last_used, snapshot):
         memory.forget()

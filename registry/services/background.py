@@ -23,28 +23,26 @@ class Rounds:
         self._lock = Lock()
         self._stop = Event()
         self._thread: Thread | None = None
-        self._pid = 0
+        os.register_at_fork(after_in_child=self._forget_thread)
 
     def start(self) -> None:
-        if self._pid == os.getpid():
+        if self._thread is not None:
             return
         with self._lock:
-            if self._pid == os.getpid():
+            if self._thread is not None:
                 return
             self._stop = Event()
             self._thread = Thread(
                 target=self._run, args=(self._stop,), name=self._name, daemon=True
             )
             self._thread.start()
-            self._pid = os.getpid()
             atexit.register(self.finish)
 
     def stop(self) -> None:
         """End the thread; it starts again with the next `start`."""
         with self._lock:
             thread, self._thread = self._thread, None
-            ours, self._pid = self._pid == os.getpid(), 0
-        if thread is not None and ours:
+        if thread is not None:
             self._stop.set()
             thread.join(timeout=10)
             atexit.unregister(self.finish)
@@ -53,6 +51,10 @@ class Rounds:
         """At the end of the process: what is left to do is done once more."""
         self.stop()
         self._round()
+
+    def _forget_thread(self) -> None:
+        """In a forked child the thread is not there; its lock may be held by nobody."""
+        self._lock, self._stop, self._thread = Lock(), Event(), None
 
     def _run(self, stop: Event) -> None:
         try:

@@ -1,55 +1,33 @@
-"""The one background thread that writes down what reads leave in memory: once a second, at exit.
+"""What reads leave in memory, written down behind them: once every so often, and at exit.
 
 A read only adds to a batch. What a flush cannot write is the batch's business (it keeps or sheds
-it, and says so); nothing here ever reaches a reader. A forked process starts a thread of its own.
+it, and says so); nothing here ever reaches a reader.
 """
 
-import atexit
-import os
-import threading
 from collections.abc import Callable
 
 import structlog
 from django.conf import settings
-from django.db import close_old_connections, connections
+
+from registry.services.background import Rounds
 
 logger = structlog.get_logger("seamless.schema")
-
-LAST_FLUSH_SECONDS = 5.0
 
 Flush = Callable[[], None]
 
 _flushes: list[Flush] = []
-_starting = threading.Lock()
-_thread: threading.Thread | None = None
-_stopped = threading.Event()
 
 
 def flushed_behind_reads(flush: Flush) -> Flush:
-    """Have this function called by the thread."""
+    """Have this function called each round."""
     _flushes.append(flush)
     return flush
 
 
 def wake() -> None:
-    """Start the thread on first use; without an interval batches wait for `flush_all`."""
-    global _thread
-    if _thread is not None or not settings.SEAMLESS_EVIDENCE_SECONDS:
-        return
-    with _starting:
-        if _thread is None:
-            _stopped.clear()
-            _thread = threading.Thread(target=_run, name="evidence", daemon=True)
-            _thread.start()
-            atexit.register(stop)
-
-
-def stop() -> None:
-    """End the thread after its last flush."""
-    thread = _thread
-    _stopped.set()
-    if thread is not None:
-        thread.join(LAST_FLUSH_SECONDS)
+    """Start the rounds on first use; without an interval batches wait for `flush_all`."""
+    if settings.SEAMLESS_EVIDENCE_SECONDS:
+        _rounds.start()
 
 
 def flush_all() -> None:
@@ -61,19 +39,9 @@ def flush_all() -> None:
             logger.exception("evidence.flush_failed")
 
 
-def _run() -> None:
-    ended = False
-    while not ended:
-        ended = _stopped.wait(settings.SEAMLESS_EVIDENCE_SECONDS)
-        close_old_connections()
-        flush_all()
-    connections.close_all()
+def forget() -> None:
+    """Start anew, as a process does."""
+    _rounds.stop()
 
 
-def _forget_thread() -> None:
-    """In a forked child the thread is not there; its lock may be held by nobody."""
-    global _thread, _starting, _stopped
-    _thread, _starting, _stopped = None, threading.Lock(), threading.Event()
-
-
-os.register_at_fork(after_in_child=_forget_thread)
+_rounds = Rounds("behind-reads", flush_all, lambda: settings.SEAMLESS_EVIDENCE_SECONDS)

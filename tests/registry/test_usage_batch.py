@@ -1,5 +1,6 @@
 """The batch of reads in memory: bounded, and honest about what it shed."""
 
+import os
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from registry.services import behind_reads, usage
+from registry.services.background import Rounds
 from registry.services.usage import ALL_COLUMNS, MOST_COLUMN_SETS, Kind, UsageBatch
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
@@ -83,10 +85,9 @@ def test_the_thread_flushes_by_itself_and_outlives_a_failure(
         raise RuntimeError("no database")
 
     monkeypatch.setattr(behind_reads, "_flushes", [failing])
-    monkeypatch.setattr(behind_reads, "_thread", None)
     behind_reads.wake()
     wait_until(lambda: len(calls) > 2)
-    behind_reads.stop()
+    behind_reads.forget()
 
 
 def wait_until(done: Callable[[], bool]) -> None:
@@ -94,3 +95,21 @@ def wait_until(done: Callable[[], bool]) -> None:
     while not done():
         assert time.monotonic() < deadline
         time.sleep(0.001)
+
+
+def test_a_forked_process_starts_rounds_of_its_own() -> None:
+    ran: list[int] = []
+    rounds = Rounds("test", lambda: ran.append(os.getpid()), lambda: 0.001)
+    rounds.start()
+    wait_until(lambda: bool(ran))
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            rounds.start()
+            wait_until(lambda: os.getpid() in ran)
+            code = 0
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    rounds.stop()
