@@ -1,0 +1,200 @@
+"""What leases, fences and audit records cost: shards per second beside bare Celery tasks.
+
+    python -m benchmarks.coordinator
+
+Starts a PostgreSQL and a Valkey of its own (durable), and workers of one pool child each.
+"""
+
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from config.stack import valkey
+from config.stack.processes import Guardian, ManagedProcess, stop_all
+
+PROJECT = Path(__file__).resolve().parents[1]
+SHARDS, INTERVAL = 150, 10
+SIZES = (500, 10_000)  # bars in a shard: as in the failure suite (the default is 900); a large one
+MANY, REQUEST = 100_000, 20_000  # the largest request that is taken
+CLAIMS = 300
+WORKERS = (1, 2, 4)
+
+
+def main() -> None:
+    folder = Path(tempfile.mkdtemp(prefix="seamless-bench-"))
+    folder.chmod(0o755)
+    with ExitStack() as cleanup:
+        guardian = Guardian(grace=5, lock_descriptor=None)
+        cleanup.callback(guardian.close)
+        _start_servers(folder, guardian, cleanup)
+        _set_up_django()
+        print("| bars | workers | bare tasks/s | shards/s | ratio |\n|---|---|---|---|---|")
+        for workers in WORKERS:
+            with _running(workers, folder, guardian):
+                for bars in SIZES:
+                    bare, ours = _bare(bars), _shards(f"bench:{workers}:{bars}", bars)
+                    rates = f"{bare:.1f} | {ours:.1f} | {ours / bare:.2f}"
+                    print(f"| {bars:,} | {workers} | {rates} |", flush=True)
+        _many()
+
+
+def _start_servers(folder: Path, guardian: Guardian, cleanup: ExitStack) -> None:
+    from tests.servers import PostgresServer, ValkeyServer
+
+    redis = ValkeyServer(folder, guardian, persistence=valkey.DURABLE)
+    cleanup.callback(redis.process.stop)
+    redis.start()
+    postgres = PostgresServer(folder, guardian, durable=True)
+    cleanup.callback(postgres.stop)
+    postgres.start()
+    os.environ |= {
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "REDIS_URL": redis.url,
+        "DATABASE_URL": postgres.url,
+        "SEAMLESS_VAR": str(folder / "var"),
+        "SEAMLESS_LOG_LEVEL": "ERROR",
+    }
+
+
+def _set_up_django() -> None:
+    import django
+
+    django.setup()
+    from django.core.management import call_command
+    from django.db import connection
+
+    call_command("migrate", verbosity=0)
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE bench_bar (shard bigint, ts bigint, v double precision)")
+        cursor.execute(
+            "CREATE TABLE bench_done (shard bigint PRIMARY KEY, began double precision,"
+            " done double precision)"
+        )
+
+
+def _bare(bars: int) -> float:
+    """Tasks per second, from the first one's begin to the last one's end."""
+    from celery import current_app
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE bench_done")
+    for shard in range(SHARDS):
+        start = shard * bars * INTERVAL
+        end = start + (bars - 1) * INTERVAL
+        current_app.send_task("benchmarks.bare", [shard, start, end])
+
+    def figures() -> tuple[int, float, float]:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*), min(began), max(done) FROM bench_done")
+            return cursor.fetchone()  # type: ignore[no-any-return]
+
+    _wait(lambda: figures()[0] == SHARDS)
+    _, began, done = figures()
+    return SHARDS / (done - began)
+
+
+def _shards(node_id: str, bars: int) -> float:
+    """Shards per second, from the first one's lease to the last one's commit."""
+    from django.conf import settings
+
+    from coordinator.models import BackfillShard
+
+    settings.SEAMLESS_SHARD_BARS = bars
+    shards = BackfillShard.objects.filter(job=_request(node_id, SHARDS, bars))
+    _wait(lambda: not shards.exclude(state="done").exists())
+    times = list(shards.values_list("leased_at", "done_at"))
+    first, last = min(leased for leased, _ in times), max(done for _, done in times)
+    return SHARDS / (last - first).total_seconds()
+
+
+def _many() -> None:
+    """Claims and one idle round of the reconciler, with 100,000 shards to do."""
+    from django.conf import settings
+    from django.utils import timezone
+
+    from coordinator.services.claiming import claim_shard
+    from coordinator.services.database_clock import database_now
+    from coordinator.services.reconciling import reconcile
+
+    settings.SEAMLESS_SHARD_BARS = 1
+    began = time.perf_counter()
+    for part in range(MANY // REQUEST):
+        _request(f"bench:many:{part}", REQUEST, 1)
+    print(f"\nasking for {MANY:,} shards: {time.perf_counter() - began:.1f} s")
+    claims = []
+    for _ in range(CLAIMS):
+        began = time.perf_counter()
+        claim_shard(holder="bench", now=timezone.now())
+        claims.append((time.perf_counter() - began) * 1000)
+    percents = statistics.quantiles(claims, n=100)
+    print(f"claim: p50 {percents[49]:.1f} ms, p99 {percents[98]:.1f} ms ({CLAIMS} claims)")
+    reconcile(now=database_now())  # fills the queue
+    rounds = []
+    for _ in range(10):
+        began = time.perf_counter()
+        reconcile(now=database_now())
+        rounds.append((time.perf_counter() - began) * 1000)
+    print(f"reconciler: {statistics.median(rounds):.0f} ms a round, {max(rounds):.0f} ms at most")
+
+
+def _request(node_id: str, shards: int, bars: int) -> int:
+    from django.utils import timezone
+
+    from tests.coordinator.backfills import House, make_node, make_version
+
+    version = make_version(node_id)
+    house = House(version=version, node=make_node(version, node_id))
+    end = (shards * bars - 1) * INTERVAL
+    (job,) = house.request((0, end), now=timezone.now()).created
+    return job
+
+
+@contextmanager
+def _running(workers: int, folder: Path, guardian: Guardian) -> Iterator[None]:
+    command = [
+        *(sys.executable, "-m", "celery", "-A", "config", "worker", "--concurrency", "1"),
+        *("--include", "benchmarks.coordinator_worker", "--without-gossip", "--without-mingle"),
+        *("--loglevel", "WARNING"),
+    ]
+    processes = [
+        ManagedProcess(
+            f"w{number}",
+            [*command, "--hostname", f"w{number}@bench"],
+            log=folder / f"w{number}.log",
+            environment=os.environ,
+            folder=PROJECT,
+            guardian=guardian,
+        )
+        for number in range(workers)
+    ]
+    for process in processes:
+        process.start()
+    try:
+        _wait(lambda: _ready(workers))
+        yield
+    finally:
+        stop_all(processes)
+
+
+def _ready(workers: int) -> bool:
+    from celery import current_app
+
+    return len(current_app.control.ping(timeout=1) or []) == workers
+
+
+def _wait(reached: Callable[[], bool], seconds: float = 300) -> None:
+    deadline = time.monotonic() + seconds
+    while not reached():
+        if time.monotonic() > deadline:
+            raise SystemExit("not reached in time; see the workers' logs")
+        time.sleep(0.1)
+
+
+if __name__ == "__main__":
+    main()
