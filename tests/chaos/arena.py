@@ -15,7 +15,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from celery import current_app
+from django.conf import settings
 from django.db import connection
+from django.db.models import QuerySet
 from django.utils import timezone
 from prometheus_client import CollectorRegistry
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -24,9 +27,13 @@ from config.stack import valkey
 from config.stack.processes import Guardian, ManagedProcess, stop_all
 from coordinator.lease_state import UNFINISHED_SHARD_STATES, ShardState
 from coordinator.models import BackfillShard
+from coordinator.queue import RUN_SHARD
 from registry.models import AuditEvent
+from registry.models.audit import AuditPending
+from registry.services.audit import seal
 from tests.coordinator.backfills import House
 from tests.databases import as_owner
+from tests.registry.audit_world import exported, judged
 from tests.servers import ValkeyServer
 
 TTL = 3.0
@@ -95,6 +102,7 @@ class Arena:
             "SEAMLESS_CHAOS_FOLDER": str(self.folder),
             "SEAMLESS_CHAOS_WORKER": "1",
             "PROMETHEUS_MULTIPROC_DIR": str(self.folder / "metrics"),
+            "SEAMLESS_CHECKPOINT_DIR": str(settings.SEAMLESS_CHECKPOINT_DIR),
             "SEAMLESS_LEASE_TTL_SECONDS": str(TTL),
             "SEAMLESS_SHARD_BARS": str(SIZE.bars),
             "SEAMLESS_RECONCILE_SECONDS": "1",
@@ -144,6 +152,12 @@ class Arena:
         (job_id,) = self.house.request((first, end), now=timezone.now()).created
         return job_id
 
+    def put_tickets(self, count: int) -> None:
+        """As the workers' reconciler does: the broker of this process is another one."""
+        with current_app.connection_for_write(self.redis_url) as broker:
+            for _ in range(count):
+                current_app.send_task(RUN_SHARD, connection=broker, ignore_result=True)
+
     def wait_until(self, reached: Callable[[], bool], *, tending: bool = True) -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not reached():
@@ -160,6 +174,17 @@ class Arena:
     def wait_for_commits(self, job_id: int, at_least: int = 1) -> None:
         done = BackfillShard.objects.filter(job=job_id, state=ShardState.DONE)
         self.wait_until(lambda: done.count() >= at_least)
+
+    def audit_tree_holds(self) -> bool:
+        """Whether the verifier for outsiders finds every record of it, sealed, in its place."""
+
+        def all_sealed() -> bool:
+            seal(now=timezone.now())  # the workers seal too
+            return not AuditPending.objects.exists()
+
+        self.wait_until(all_sealed)
+        report = judged(exported())
+        return report.code == 0 and report.complete and report.rows >= _claims().count() > 0
 
     def _logs(self) -> str:
         logs = sorted(self.folder.glob("*.log"))
@@ -290,12 +315,16 @@ def _duplicates(job_id: int) -> int:
 
 
 def _granted_epochs(shard_ids: list[int]) -> dict[str, list[int]]:
-    claims = AuditEvent.objects.filter(action="backfill.shard.claim").order_by("pk")
+    claims = _claims().order_by("pk")
     seen: dict[str, list[int]] = {str(pk): [] for pk in shard_ids}
     for event in claims.select_related("payload").iterator():
         if event.object_id in seen:
             seen[event.object_id].append(event.after["epoch"])
     return seen
+
+
+def _claims() -> QuerySet[AuditEvent]:
+    return AuditEvent.objects.filter(action="backfill.shard.claim")
 
 
 def report(fault: str, job_id: int, injected: int, recovered: list[float]) -> None:

@@ -43,6 +43,7 @@ def ends_clean(arena: Arena, job_id: int) -> None:
     assert found.is_clean, found
     assert found.states == {ShardState.DONE: BackfillShard.objects.filter(job=job_id).count()}
     assert progress(job_id).ratio == 1.0
+    assert arena.audit_tree_holds()
 
 
 def test_f1_a_pool_child_killed_in_mid_shard(arena: Arena) -> None:

@@ -220,16 +220,19 @@ def test_f14_a_poison_shard_ends_as_a_violation_and_the_others_finish(
     assert (poisoned.range_start, poisoned.attempts) == (start, 3)
     assert poisoned.last_error
     assert arena.runs_of(start) <= 3
+    assert arena.audit_tree_holds()
     report(f"F14 {how}", job_id, 1, [])
 
 
-def test_f15_a_database_that_takes_no_writes_fails_closed(arena: Arena, postgres: str) -> None:
+def test_f15_a_database_that_takes_no_writes_fails_closed(
+    arena: Arena, committed_db: CommittedDatabase, postgres: str
+) -> None:
     job_id = arena.request()
     arena.start_workers()
     arena.wait_for_commits(job_id)
     name = connection.settings_dict["NAME"]
     connection.close()
-    with psycopg.connect(postgres, autocommit=True) as admin:
+    with psycopg.connect(committed_db.owner_url, autocommit=True) as admin:
         admin.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
         cut_all(admin)
         time.sleep(2 * TTL)
@@ -307,6 +310,7 @@ def connections_of(arena: Arena) -> int:
 @pytest.mark.parametrize("without", ["fence", "reconciler"])
 def test_f20_the_suite_fails_without_its_guards(arena: Arena, without: str) -> None:
     job_id = arena.request(shards=20)
+    arena.put_tickets(20)  # without its reconciler nobody else does
     deed = "stop" if without == "fence" else "kill worker"
     arena.arm(deed, arena.some_starts(job_id, 2), ["publish"])
     arena.start_workers(beat=0, SEAMLESS_CHAOS_WITHOUT=without)
@@ -316,6 +320,7 @@ def test_f20_the_suite_fails_without_its_guards(arena: Arena, without: str) -> N
     else:
         arena.wait_until(lambda: len(arena.hits()) >= 1)
         time.sleep(4 * TTL)
+        assert verdict(job_id).stuck
         assert not progress(job_id).has_ended
     report(f"F20 without {without}", job_id, 2, [])
 

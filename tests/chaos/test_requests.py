@@ -107,6 +107,7 @@ def test_f13_a_thousand_equal_or_overlapping_requests(arena: Arena, port: int) -
     for job_id in job_ids:
         arena.wait_for_end(job_id)
         assert verdict(job_id).is_clean
+    assert arena.audit_tree_holds()
     report("F13", job_ids[0], REQUESTS, [percentile(spent, 99)])
 
 
