@@ -6,6 +6,7 @@ Starts a PostgreSQL and a Valkey of its own (durable), and workers of one pool c
 """
 
 import os
+import shutil
 import statistics
 import sys
 import tempfile
@@ -29,6 +30,7 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="seamless-bench-"))
     folder.chmod(0o755)
     with ExitStack() as cleanup:
+        cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
         guardian = Guardian(grace=5, lock_descriptor=None)
         cleanup.callback(guardian.close)
         _start_servers(folder, guardian, cleanup)
