@@ -25,7 +25,7 @@ MID_SHARD = ("fetch", "chunk", "stage", "publish")
 RECONNECT_SECONDS = 35.0
 RESTART_SECONDS = 20.0
 # A busy machine is no bug: the limits themselves are kept by `make chaos`.
-BUSY_SECONDS = 0.0 if EVERYTHING else 3.0
+BUSY_SECONDS = 0.0 if EVERYTHING else 10.0
 LIMIT = 2 * TTL + BUSY_SECONDS
 
 
@@ -83,7 +83,8 @@ def test_f3_a_holder_stopped_for_three_leases_never_commits_late(
     recovered = arena.recoveries(job_id)
     report(f"F3 {point}", job_id, injected, recovered)
     if point == "publish":
-        assert arena.counted("backfill_fence_rejected_total") >= injected
+        # The job may have ended before the woken holder comes to the fence.
+        arena.wait_until(lambda: arena.counted("backfill_fence_rejected_total") >= injected)
     frozen_in_transaction = point in {"fenced", "written"}
     if not (frozen_in_transaction and committed_db.vendor == "sqlite"):  # one writer: it waits
         assert max(recovered) <= LIMIT
