@@ -20,7 +20,7 @@ from config.stack.processes import Guardian, ManagedProcess, stop_all
 
 PROJECT = Path(__file__).resolve().parents[1]
 SHARDS, INTERVAL = 150, 10
-SIZES = (500, 10_000)  # bars in a shard: as in the failure suite (the default is 900); a large one
+SIZES = (900, 10_000)  # bars in a shard: the default; a large one
 MANY, REQUEST = 100_000, 20_000  # the largest request that is taken
 CLAIMS = 300
 WORKERS = (1, 2, 4)

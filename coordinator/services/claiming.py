@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 
 from coordinator import counters
@@ -30,6 +30,7 @@ from coordinator.services.limits import (
 )
 from coordinator.services.shard_rows import SYSTEM, locked_shard, shards_with_context, store_lease
 from registry.actors import Actor
+from registry.models import Node
 from registry.services.audit import record
 
 log = structlog.get_logger("seamless.backfill")
@@ -45,7 +46,8 @@ class Claim:
     holder: str
     expires_at: datetime
     lease_key: str
-    node_pk: int
+    node: Node
+    is_first_of_job: bool
     request_id: str
     world: str
     source: str
@@ -81,18 +83,23 @@ def claim_shard(
         candidates = candidates.filter(pk=shard_id)
     if job_ids is not None:
         candidates = candidates.filter(job_id__in=job_ids)
-    closed = closed_sources(now)
+    closed: set[str] = set()
     while EVERY_SOURCE not in closed:
         open_ones = candidates.exclude(job__source__in=closed) if closed else candidates
-        if not open_ones.exists():  # a task delivered twice ends here, without writing
+        if _looking_locks() and not open_ones.exists():
             return None
         try:
             granted = _grant(open_ones, holder, now)
-        except SourceClosed as full:  # somebody else took its last place meanwhile
-            closed.add(full.name)
+        except SourceClosed as full:  # only now is it worth asking which others are
+            closed |= closed_sources(now) | {full.name}
             continue
         return None if granted is None else _told(*granted, now=now)
     return None
+
+
+def _looking_locks() -> bool:
+    """On SQLite a transaction is the write lock: nobody takes it only to find nothing to do."""
+    return not connection.features.has_select_for_update
 
 
 def _grant(
@@ -128,10 +135,11 @@ def _grant(
 
 def _told(claim: Claim, before: ShardLease, *, now: datetime) -> Claim:
     """The claim, once the job, the metrics and the log know of it."""
-    # Apart from the claiming transaction: cancelling takes the job's row before the shards'.
-    BackfillJob.objects.filter(pk=claim.job_id, state=JobState.PENDING).update(
-        state=JobState.RUNNING
-    )
+    if claim.is_first_of_job:
+        # Apart from the claiming transaction: cancelling takes the job's row before the shards'.
+        BackfillJob.objects.filter(pk=claim.job_id, state=JobState.PENDING).update(
+            state=JobState.RUNNING
+        )
     if before.expires_at is not None:
         counters.LEASE_EXPIRED.labels("taken_over").inc()
         counters.TAKEOVER_SECONDS.observe((now - before.expires_at).total_seconds())
@@ -189,7 +197,8 @@ def _claim_of(
         holder=holder,
         expires_at=expires_at,
         lease_key=lease_key(job.node.node_id, job.interval, *shard.range, version),
-        node_pk=job.node_id,
+        node=job.node,
+        is_first_of_job=job.state == JobState.PENDING,
         request_id=job.request_id,
         world=job.world,
         source=job.source,

@@ -7,7 +7,7 @@ from django.db import connection, transaction
 
 from coordinator import counters
 from coordinator.configuration import lease_times
-from coordinator.lease_state import ShardState, StaleLease, committed
+from coordinator.lease_state import ShardLease, ShardState, StaleLease, committed
 from coordinator.models import BackfillShard
 from coordinator.ports import ShardHandler, Staged
 from coordinator.recovery import shard_event, tell_hooks
@@ -47,7 +47,7 @@ def has_committed(claim: Claim) -> bool:
 
 def _commit(claim: Claim, handler: ShardHandler, staged: Staged, now: datetime) -> None:
     with limited_transaction(lease_times()):
-        shard = _fence(claim, staged, now)
+        _fence(claim, staged, now)
         handler.publish(staged, connection)
         keep_in_quarantine(
             shard_id=claim.shard_id, epoch=claim.epoch, rows=staged.quarantined, now=now
@@ -69,23 +69,20 @@ def _commit(claim: Claim, handler: ShardHandler, staged: Staged, now: datetime) 
             },
         )
         if recovered:
-            tell_hooks("recovered", shard_event(shard))
+            tell_hooks("recovered", shard_event(locked_shard(claim.shard_id)))
 
 
-def _fence(claim: Claim, staged: Staged, now: datetime) -> BackfillShard:
-    """The shard made `done`, its row held. Raises StaleLease."""
-    shard = locked_shard(claim.shard_id)
-    before = shard.lease
-    lease = committed(before, epoch=claim.epoch)
+def _fence(claim: Claim, staged: Staged, now: datetime) -> None:
+    """The shard made `done`, if the claim still holds it; its row is held. Raises StaleLease."""
+    held = ShardLease(ShardState.LEASED, claim.epoch, claim.attempt, claim.holder)
     stored = store_lease(
         claim.shard_id,
-        before,
-        lease,
+        held,
+        committed(held, epoch=claim.epoch),
         n_rows=staged.n_rows,
         checksum=staged.checksum,
         last_error="",
         done_at=now,
     )
     if not stored:
-        raise StaleLease(claim.epoch, before)
-    return shard
+        raise StaleLease(claim.epoch, locked_shard(claim.shard_id).lease)

@@ -22,11 +22,10 @@ from coordinator.ports import (
 from coordinator.services.claiming import Claim, claim_fields
 from coordinator.services.database_clock import database_now
 from coordinator.services.failing import end_refused, hold_back, mark_failed
-from coordinator.services.finishing import close_finished_jobs
+from coordinator.services.finishing import close_finished_jobs, has_unfinished_shards
 from coordinator.services.heartbeat import Heartbeat
 from coordinator.services.limits import block_source
 from coordinator.services.publishing import has_committed, publish_shard
-from registry.models import Node
 from registry.spans import Attribute, span
 
 SHORTEST_WAIT, LONGEST_WAIT = 1.0, 3_600.0  # seconds of a source's Retry-After
@@ -59,13 +58,14 @@ def run_shard(*, claim: Claim, signal: CancelSignal | None = None) -> ShardRun:
         log.info("seamless.backfill.attempt", source="fetcher", error="", **_batch(claim))
         run = _run(claim, signal or CancelSignal())
         live_leases().release(claim.lease_key, epoch=claim.epoch, holder=claim.holder)
-        close_finished_jobs(now=database_now(), job_ids=[claim.job_id])
+        if run.state is ShardState.VIOLATION or not has_unfinished_shards(claim.job_id):
+            close_finished_jobs(now=database_now(), job_ids=[claim.job_id])
         return run
 
 
 def _run(claim: Claim, signal: CancelSignal) -> ShardRun:
     try:
-        handler = shard_handler(Node.objects.select_related("subject").get(pk=claim.node_pk))
+        handler = shard_handler(claim.node)
         with Heartbeat(claim, signal):
             staged = _staged(claim, handler, signal)
     except ShardRefused as refusal:

@@ -16,7 +16,7 @@ SYSTEM = "coordinator"
 
 def shards_with_context() -> QuerySet[BackfillShard]:
     """Shards with what their log lines and claims name."""
-    return BackfillShard.objects.select_related("job__node", "job__bound_version")
+    return BackfillShard.objects.select_related("job__node__subject", "job__bound_version")
 
 
 def locked_shard(shard_id: int) -> BackfillShard:

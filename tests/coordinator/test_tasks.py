@@ -4,9 +4,10 @@ from types import SimpleNamespace
 
 import pytest
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
+from django.utils import timezone
 
 from coordinator import tasks
-from coordinator.models import BackfillShard
+from coordinator.models import BackfillShard, SourceLimit
 from coordinator.queue import RUN_SHARD
 from coordinator.services.claiming import claim_shard
 from tests.coordinator.backfills import NOW, pointers
@@ -30,6 +31,31 @@ def test_a_ticket_runs_the_next_shard_and_a_second_one_finds_nothing_to_do(shard
     assert run() == "done"
     assert run() == "nothing to do"
     assert len(pointers()) == 1
+
+
+def test_a_ticket_runs_one_shard_at_least_and_goes_on_for_a_while(
+    house, handler, monkeypatch, settings
+):
+    settings.SEAMLESS_SHARD_BARS = 1
+    house.request((0, 50))
+    monkeypatch.setattr(tasks, "TICKET_SECONDS", 0.0)
+    assert run() == "done"
+    assert BackfillShard.objects.filter(state="done").count() == 1
+    monkeypatch.setattr(tasks, "TICKET_SECONDS", 60.0)
+    assert run() == "done"
+    assert set(BackfillShard.objects.values_list("state", flat=True)) == {"done"}
+
+
+def test_a_ticket_stops_where_its_source_is_at_its_limit(house, handler, settings):
+    settings.SEAMLESS_SHARD_BARS = 1
+    house.request((0, 50))
+    source = BackfillShard.objects.first().job.source
+    SourceLimit.objects.create(
+        name=source, per_minute=0.001, burst=2, tokens=2, refilled_at=timezone.now()
+    )
+    assert run() == "done"
+    assert BackfillShard.objects.filter(state="done").count() == 2
+    assert run() == "nothing to do"
 
 
 def test_an_argument_from_a_newer_sender_is_ignored(shard_id, handler):
