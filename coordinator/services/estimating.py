@@ -20,7 +20,8 @@ _NO_TIME = timedelta(0)
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """`calls` are shards to fetch. `minutes` is None without history; `based_on` says whose.
+    """`calls` are shards to fetch. `minutes` is None without history; `based_on` says whose
+    ("nothing" also where nothing new is to be fetched: all zero then).
 
     `ahead`: unfinished shards of others that stand before these in the queue.
     """
@@ -56,6 +57,8 @@ class _History:
 
 def estimate(node: Node, outline: Outline, now: datetime) -> Estimate:
     shards = outline.shards
+    if not shards:
+        return Estimate(0, 0, 0, 0, 0.0, 0, "nothing", 0)
     expected = sum(job.expected_bars for job in outline.new)
     history = _history_of(node)
     ahead = BackfillShard.objects.filter(

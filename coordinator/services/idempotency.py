@@ -53,12 +53,14 @@ def begin(*, attempt: Attempt, now: datetime) -> KeptAnswer | None:
 
     Raises KeyReused for another body under the key, and StillRunning while the first one runs.
     """
-    found = _found(attempt, now)
-    if found is None and _started(attempt, now):
+    if _started(attempt, now):
         return None
-    found = found or _found(attempt, now)
+    found: IdempotentRequest | None = _rows(attempt).first()
     if found is None:  # it ended without an answer to keep, between two looks
         raise _still_running()
+    if found.started_at < now - KEPT_FOR:
+        _rows(attempt).filter(started_at=found.started_at).delete()
+        return begin(attempt=attempt, now=now)
     if found.body_digest != attempt.body_digest:
         raise KeyReused(
             "This Idempotency-Key came with another body before; take a new key for a new request."
@@ -94,12 +96,6 @@ def _rows(attempt: Attempt):  # type: ignore[no-untyped-def]
     )
 
 
-def _found(attempt: Attempt, now: datetime) -> IdempotentRequest | None:
-    _rows(attempt).filter(started_at__lt=now - KEPT_FOR).delete()
-    found: IdempotentRequest | None = _rows(attempt).first()
-    return found
-
-
 def _started(attempt: Attempt, now: datetime) -> bool:
     try:
         with transaction.atomic():
@@ -111,7 +107,7 @@ def _started(attempt: Attempt, now: datetime) -> bool:
                 body_digest=attempt.body_digest,
                 started_at=now,
             )
-    except IntegrityError:  # the same request came in at the same moment
+    except IntegrityError:  # the same request came before, maybe at this very moment
         return False
     return True
 

@@ -83,7 +83,7 @@ class BackfillPlan:
 
     @property
     def hash(self) -> str:
-        return fingerprint(_identity(self.order, self.version, self.outline))
+        return _hash(self.order, self.version, self.outline)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,22 +127,25 @@ def run_backfill(
         with _ordered(actor, order, now):
             raise
     with _ordered(actor, order, now) as entry:
-        lock_node(selection.node.pk)
         outline = outline_of(selection.wish(order))
-        plan = _plan(order, selection, outline, now)
-        if plan_hash and plan_hash != plan.hash:
+        if outline.new:  # who only joins need not wait for others who ask for the node
+            lock_node(selection.node.pk)
+            outline = outline_of(selection.wish(order))
+        found = _hash(order, selection.version, outline)
+        if plan_hash and plan_hash != found:
             raise PlanOutdated(
                 "What would be done has changed since that plan; look at the plan of now and run "
                 "that one.",
-                plan_hash=plan.hash,
+                plan_hash=found,
             )
         request = carry_out(outline, actor=actor, now=now, requested_by=actor.name)
-        entry.after = _identity(order, plan.version, outline) | {
-            "plan_hash": plan.hash,
+        entry.after = _identity(order, selection.version, outline) | {
+            "plan_hash": found,
             "new": [list(job.range) for job in outline.new],
             "created": list(request.created),
         }
-    return plan, request
+    # Estimated with nothing held any more.
+    return _plan(order, selection, outline, now), request
 
 
 def _ordered(actor: Actor, order: BackfillOrder, now: datetime):  # type: ignore[no-untyped-def]
@@ -247,6 +250,10 @@ def _shared(job: BackfillJob, ranges: Sequence[CoverageRange]) -> list[tuple[int
         for start, end in ranges
         if start <= job.range_end and job.range_start <= end
     ]
+
+
+def _hash(order: BackfillOrder, version: SchemaVersion, outline: Outline) -> str:
+    return fingerprint(_identity(order, version, outline))
 
 
 def _identity(order: BackfillOrder, version: SchemaVersion, outline: Outline) -> dict[str, Any]:
