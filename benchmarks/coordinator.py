@@ -5,6 +5,7 @@
 Starts a PostgreSQL and a Valkey of its own (durable), and workers of one pool child each.
 """
 
+import argparse
 import os
 import shutil
 import statistics
@@ -19,14 +20,20 @@ from config.stack import valkey
 from config.stack.processes import Guardian, ManagedProcess, stop_all
 
 PROJECT = Path(__file__).resolve().parents[1]
-SHARDS, INTERVAL = 150, 10
-SIZES = (900, 10_000)  # bars in a shard: the default; a large one
-MANY, REQUEST = 100_000, 20_000  # the largest request that is taken
+INTERVAL = 10
+REQUEST = 20_000  # shards: the largest request that is taken
 CLAIMS = 300
-WORKERS = (1, 2, 4)
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--shards", type=int, default=150, help="of each job, and bare tasks")
+    parser.add_argument(
+        "--bars", type=int, nargs="+", default=[900, 10_000], help="of a shard; the default, a lot"
+    )
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
+    parser.add_argument("--many", type=int, default=100_000, help="shards for the claims' part")
+    chosen = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="seamless-bench-"))
     folder.chmod(0o755)
     with ExitStack() as cleanup:
@@ -36,13 +43,14 @@ def main() -> None:
         _start_servers(folder, guardian, cleanup)
         _set_up_django()
         print("| bars | workers | bare tasks/s | shards/s | ratio |\n|---|---|---|---|---|")
-        for workers in WORKERS:
+        for workers in chosen.workers:
             with _running(workers, folder, guardian):
-                for bars in SIZES:
-                    bare, ours = _bare(bars), _shards(f"bench:{workers}:{bars}", bars)
+                for bars in chosen.bars:
+                    bare = _bare(bars, chosen.shards)
+                    ours = _shards(f"bench:{workers}:{bars}", bars, chosen.shards)
                     rates = f"{bare:.1f} | {ours:.1f} | {ours / bare:.2f}"
                     print(f"| {bars:,} | {workers} | {rates} |", flush=True)
-        _many()
+        _many(chosen.many)
 
 
 def _start_servers(folder: Path, guardian: Guardian, cleanup: ExitStack) -> None:
@@ -79,14 +87,14 @@ def _set_up_django() -> None:
         )
 
 
-def _bare(bars: int) -> float:
+def _bare(bars: int, shards: int) -> float:
     """Tasks per second, from the first one's begin to the last one's end."""
     from celery import current_app
     from django.db import connection
 
     with connection.cursor() as cursor:
         cursor.execute("TRUNCATE bench_done")
-    for shard in range(SHARDS):
+    for shard in range(shards):
         start = shard * bars * INTERVAL
         end = start + (bars - 1) * INTERVAL
         current_app.send_task("benchmarks.bare", [shard, start, end])
@@ -96,27 +104,27 @@ def _bare(bars: int) -> float:
             cursor.execute("SELECT count(*), min(began), max(done) FROM bench_done")
             return cursor.fetchone()  # type: ignore[no-any-return]
 
-    _wait(lambda: figures()[0] == SHARDS)
+    _wait(lambda: figures()[0] == shards)
     _, began, done = figures()
-    return SHARDS / (done - began)
+    return shards / (done - began)
 
 
-def _shards(node_id: str, bars: int) -> float:
+def _shards(node_id: str, bars: int, count: int) -> float:
     """Shards per second, from the first one's lease to the last one's commit."""
     from django.conf import settings
 
     from coordinator.models import BackfillShard
 
     settings.SEAMLESS_SHARD_BARS = bars
-    shards = BackfillShard.objects.filter(job=_request(node_id, SHARDS, bars))
+    shards = BackfillShard.objects.filter(job=_request(node_id, count, bars))
     _wait(lambda: not shards.exclude(state="done").exists())
     times = list(shards.values_list("leased_at", "done_at"))
     first, last = min(leased for leased, _ in times), max(done for _, done in times)
-    return SHARDS / (last - first).total_seconds()
+    return count / (last - first).total_seconds()
 
 
-def _many() -> None:
-    """Claims and one idle round of the reconciler, with 100,000 shards to do."""
+def _many(count: int) -> None:
+    """Claims and one idle round of the reconciler, with so many shards to do."""
     from django.conf import settings
     from django.utils import timezone
 
@@ -126,16 +134,16 @@ def _many() -> None:
 
     settings.SEAMLESS_SHARD_BARS = 1
     began = time.perf_counter()
-    for part in range(MANY // REQUEST):
-        _request(f"bench:many:{part}", REQUEST, 1)
-    print(f"\nasking for {MANY:,} shards: {time.perf_counter() - began:.1f} s")
+    for first in range(0, count, REQUEST):
+        _request(f"bench:many:{first}", min(REQUEST, count - first), 1)
+    print(f"\nasking for {count:,} shards: {time.perf_counter() - began:.1f} s")
     claims = []
-    for _ in range(CLAIMS):
+    for _ in range(min(CLAIMS, count)):
         began = time.perf_counter()
         claim_shard(holder="bench", now=timezone.now())
         claims.append((time.perf_counter() - began) * 1000)
     percents = statistics.quantiles(claims, n=100)
-    print(f"claim: p50 {percents[49]:.1f} ms, p99 {percents[98]:.1f} ms ({CLAIMS} claims)")
+    print(f"claim: p50 {percents[49]:.1f} ms, p99 {percents[98]:.1f} ms ({len(claims)} claims)")
     reconcile(now=database_now())  # fills the queue
     rounds = []
     for _ in range(10):

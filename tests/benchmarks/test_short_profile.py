@@ -1,0 +1,46 @@
+"""Every benchmark still runs: a short profile of each, as its page says to start it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.servers import NoPostgresError, postgres_binaries
+
+PROJECT = Path(__file__).parents[2]
+SHORT = {
+    "columnar": ("--rows", "100", "--rounds", "1"),
+    "reading": ("--rounds", "1", "--bars", "100", "--export", "2000"),
+    "tracing": ("--reads", "2"),
+}
+OWN_SERVERS = {"coordinator"}
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_it_runs_and_prints_figures(name: str) -> None:
+    printed = run(name, *SHORT[name])
+    assert any(character.isdigit() for character in printed)
+
+
+@pytest.mark.stack
+def test_the_one_of_the_coordinator_runs_with_servers_of_its_own(tmp_path: Path) -> None:
+    try:
+        postgres_binaries(tmp_path)
+    except NoPostgresError as missing:
+        pytest.skip(str(missing))
+    printed = run("coordinator", "--shards", "4", "--bars", "10", "--workers", "1", "--many", "50")
+    assert "| 10 | 1 |" in printed
+    assert "reconciler:" in printed
+
+
+def test_none_is_forgotten() -> None:
+    pages = {page.stem for page in (PROJECT / "benchmarks").glob("*.py")}
+    assert pages - {"coordinator_worker"} == SHORT.keys() | OWN_SERVERS
+
+
+def run(name: str, *options: str) -> str:
+    command = [sys.executable, "-m", f"benchmarks.{name}", *options]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout[-2_000:] + done.stderr[-4_000:]
+    return done.stdout
