@@ -32,16 +32,21 @@ MOST_HELD_BACK = 100
 log = structlog.get_logger("seamless.backfill")
 
 
-def mark_failed(*, shard_id: int, epoch: int, reason: str, now: datetime) -> ShardState | None:
+def mark_failed(
+    *, shard_id: int, epoch: int, reason: str, now: datetime, since: datetime | None = None
+) -> ShardState | None:
     """Take one attempt back from its holder; None where that epoch no longer holds the shard.
 
+    `since`: when it failed, where that was found out only now; the backoff runs from there.
     Idempotent, so every failure signal may call it: an expiry, a lost child, the holder itself.
     """
     with transaction.atomic():
         shard = locked_shard(shard_id)
         before = shard.lease
         try:
-            lease = failed(before, epoch=epoch, now=now, policy=retry_policy(), draw=random.random)
+            lease = failed(
+                before, epoch=epoch, now=since or now, policy=retry_policy(), draw=random.random
+            )
         except StaleLease:
             return None
         ended = lease.state is ShardState.VIOLATION

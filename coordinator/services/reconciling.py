@@ -7,7 +7,7 @@ import structlog
 from django.db import transaction
 
 from coordinator import counters
-from coordinator.configuration import quarantine_kept, reconcile_every
+from coordinator.configuration import lease_times, quarantine_kept, reconcile_every
 from coordinator.lease_state import ShardState
 from coordinator.models import BackfillShard
 from coordinator.queue import MOST_TICKETS, announce, tickets_waiting
@@ -93,10 +93,11 @@ def _reap_one(shard_id: int, now: datetime) -> bool:
             .select_for_update(skip_locked=True)
             .first()
         )
-        if shard is None:
+        if shard is None or shard.expires_at is None:
             return False
         reason = f"LeaseExpired: {shard.holder} went silent"
-        mark_failed(shard_id=shard.pk, epoch=shard.epoch, reason=reason, now=now)
+        last_sign = shard.expires_at - lease_times().ttl  # a lease's life was wait enough
+        mark_failed(shard_id=shard.pk, epoch=shard.epoch, reason=reason, now=now, since=last_sign)
     counters.LEASE_EXPIRED.labels("reaped").inc()
     return True
 

@@ -33,7 +33,7 @@ def port(arena: Arena) -> Iterator[int]:
         "web",
         [
             *(sys.executable, "-m", "granian", "--interface", "wsgi", "config.wsgi:application"),
-            *("--host", "127.0.0.1", "--port", str(port), "--no-ws", "--workers", "1"),
+            *("--host", "127.0.0.1", "--port", str(port), "--no-ws", "--workers", "2"),
             *("--blocking-threads", "8"),
         ],
         log=arena.folder / "web.log",

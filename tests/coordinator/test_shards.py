@@ -274,6 +274,18 @@ def test_a_holder_that_keeps_dying_ends_as_a_violation(house):
     assert progress(shard.job_id).has_ended
 
 
+@pytest.mark.parametrize(("base_seconds", "is_due"), [(1, True), (90, False)])
+def test_what_an_expired_lease_held_is_due_a_backoff_after_the_last_sign_of_life(
+    house, settings, base_seconds, is_due
+):
+    settings.SEAMLESS_RETRY_BASE_SECONDS, settings.SEAMLESS_RETRY_JITTER = base_seconds, 0
+    house.request((0, 100))
+    assert claim() is not None
+    reconcile(now=LATER)
+    assert only_shard().next_attempt_at == NOW + timedelta(seconds=base_seconds)
+    assert (claim(LATER, "b") is not None) is is_due
+
+
 def test_failing_is_idempotent_and_fenced(house):
     house.request((0, 100))
     first = claim()
