@@ -36,3 +36,6 @@ GAP_REPAIR_MS = Histogram(
     ["node_id", "interval"],
     buckets=(50, 100, 250, 500, 1e3, 2.5e3, 5e3, 1e4, 3e4, 6e4, 12e4, 24e4, 6e5, 36e5),
 )
+RL_DROPPED = Counter(
+    "seamless_rl_dropped", "Claims put off because a source's limit was reached.", ["limiter"]
+)

@@ -2,6 +2,8 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from provider.sla import SLAPhase
+
 # Past every budget that is alerted on: the longest is a total of 240 s.
 SLA_BUCKETS = (
     *(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
@@ -14,6 +16,22 @@ SLA_SECONDS = Histogram(
     ["node_id", "phase"],
     buckets=SLA_BUCKETS,
 )
+_MS_BUCKETS = tuple(bound * 1000 for bound in SLA_BUCKETS)
+# The original's names of the same times, for dashboards that ask for them.
+PHASE_MS = {
+    phase: Histogram(
+        f"seamless_{phase}_ms",
+        f"Milliseconds in the phase {phase}, as in seamless_sla_deadline_seconds.",
+        ["node_id", "interval"],
+        buckets=_MS_BUCKETS,
+    )
+    for phase in (
+        SLAPhase.STORAGE_WAIT,
+        SLAPhase.BACKFILL_WAIT,
+        SLAPhase.LIVE_WAIT,
+        SLAPhase.TOTAL,
+    )
+}
 SCHEMA_FAILURES = Counter(
     "seamless_schema_validation_failures_total",
     "Checked responses that a schema version refused, by the mode they were checked in.",
@@ -67,4 +85,23 @@ DIGESTS = Counter(
     "seamless_conformance_digest_total",
     "Published reports, by how they compare with the node's last of the same version.",
     ["node_id", "interval", "direction"],
+)
+
+_BY_STRATEGY = ["strategy", "node_id", "interval"]
+READ_REPAIRS = Counter(
+    "history_auto_backfill_requests_total", "Reads that asked for a backfill.", _BY_STRATEGY
+)
+READ_REPAIR_RANGES = Counter(
+    "history_auto_backfill_missing_ranges_total", "Ranges that reads asked for.", _BY_STRATEGY
+)
+READ_REPAIR_ROWS = Counter(
+    "history_auto_backfill_rows_total",
+    "Missing bars of all series that were there once a read had waited for its backfill.",
+    _BY_STRATEGY,
+)
+READ_REPAIR_MS = Histogram(
+    "history_auto_backfill_duration_ms",
+    "Milliseconds from a read's request of a backfill to its end, or to the reader's.",
+    ["strategy"],
+    buckets=_MS_BUCKETS,
 )

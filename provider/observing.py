@@ -12,13 +12,18 @@ from provider.metrics import (
     COVERAGE_RATIO,
     FLAGS,
     PARTIAL_RETURNS,
+    PHASE_MS,
+    READ_REPAIR_MS,
+    READ_REPAIR_RANGES,
+    READ_REPAIR_ROWS,
+    READ_REPAIRS,
     SCHEMA_FAILURES,
     SLA_SECONDS,
     SLA_VIOLATIONS,
     STALENESS,
     WARNINGS,
 )
-from provider.requests import ReadAnswer
+from provider.requests import ReadAnswer, ReadRequest
 from provider.sla import PhaseObservation, SeamlessSLAExceeded, SLAPolicy
 from registry.models import Mode, Node
 
@@ -32,6 +37,8 @@ def observe_phase(node: Node) -> Callable[[PhaseObservation], None]:
 
     def observe(seen: PhaseObservation) -> None:
         SLA_SECONDS.labels(node.node_id, seen.phase).observe(seen.elapsed_ms / 1000)
+        if (twin := PHASE_MS.get(seen.phase)) is not None:
+            twin.labels(node.node_id, str(node.interval)).observe(seen.elapsed_ms)
 
     return observe
 
@@ -74,6 +81,16 @@ def observe_answer(answer: ReadAnswer, policy: SLAPolicy) -> None:
         dataset_fingerprint=answer.fingerprint,
         **(facts["sla_violation"] or {}),
     )
+
+
+def observe_repair(request: ReadRequest, *, ranges: int, bars: int, seconds: float) -> None:
+    """A read that asked for a backfill: for how many ranges, what it brought, how long it took."""
+    node, strategy = request.node, request.strategy.value
+    labels = (strategy, node.node_id, str(node.interval))
+    READ_REPAIRS.labels(*labels).inc()
+    READ_REPAIR_RANGES.labels(*labels).inc(ranges)
+    READ_REPAIR_ROWS.labels(*labels).inc(bars)
+    READ_REPAIR_MS.labels(strategy).observe(seconds * 1000)
 
 
 def observe_cache(node: Node, *, hit: bool, resident_bytes: int) -> None:

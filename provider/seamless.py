@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import datetime
+from time import monotonic
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -30,6 +31,7 @@ from provider.observing import (
     observe_answer,
     observe_cache,
     observe_phase,
+    observe_repair,
     observe_violation,
 )
 from provider.planning import Coverage
@@ -278,11 +280,15 @@ class Gathered:
 
 def gather(request: ReadRequest, planned: Plan, clock: SLAClock) -> Gathered:
     """Storage, backfill and live tail, in the order of their precedence."""
-    stored = read_storage(request, planned, clock)
+    stored, asked = read_storage(request, planned, clock), monotonic()
     repaired = repair(request, stored.coverage, clock)
-    if repaired.job_ids and repaired.waited:
-        planned = plan(request, clock)
-        stored = read_storage(request, planned, clock)
+    if repaired.job_ids:
+        seconds, before = monotonic() - asked, stored.missing_bars
+        if repaired.waited:
+            planned = plan(request, clock)
+            stored = read_storage(request, planned, clock)
+        brought = max(0, before - stored.missing_bars)
+        observe_repair(request, ranges=repaired.ranges, bars=brought, seconds=seconds)
     tail = read_tail(request, planned, stored.coverage, clock)
     refuse_quarantined(request, stored.coverage)
     pieces = stored.read

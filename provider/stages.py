@@ -97,12 +97,19 @@ class Stored:
     coverage: Coverage | None
     violation: SeamlessSLAExceeded | None = None
 
+    @property
+    def missing_bars(self) -> int:
+        return 0 if self.coverage is None else self.coverage.missing_bars
+
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """The backfill jobs that were asked for what is missing, and whether they were waited for."""
+    """The backfill jobs that were asked for what is missing, for how many ranges, and whether they
+    were waited for.
+    """
 
     job_ids: tuple[int, ...] = ()
+    ranges: int = 0
     waited: bool = False
 
 
@@ -184,12 +191,12 @@ def repair(request: ReadRequest, coverage: Coverage | None, clock: SLAClock) -> 
     backfill = start_backfill(request, wanted, waits=waits, until=until)
     job_ids = tuple(backfill.job_ids)
     if not waits:
-        return Repair(job_ids)
+        return Repair(job_ids, len(wanted))
     try:
         _wait(backfill, clock)
     except SeamlessSLAExceeded as exceeded:
         _tolerated(exceeded, clock.policy)
-    return Repair(job_ids, waited=True)
+    return Repair(job_ids, len(wanted), waited=True)
 
 
 def wanted_ranges(request: ReadRequest, coverage: Coverage) -> list[CoverageRange]:

@@ -36,7 +36,7 @@ def test_the_codes_of_changes_on_the_page_are_those_of_the_code() -> None:
 @pytest.mark.django_db
 def test_the_metrics_on_the_page_are_those_of_the_code() -> None:
     page = refresh_metrics.PAGE.read_text()
-    assert page == refresh_metrics.with_metrics(page), "run python scripts/refresh_metrics.py"
+    assert page == refresh_metrics.with_metrics(page), "run python -m scripts.refresh_metrics"
 
 
 COMMAND_PAGES = ["docs/how-to/check-a-schema-in-ci.md"]

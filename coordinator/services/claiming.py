@@ -91,6 +91,7 @@ def claim_shard(
         try:
             granted = _grant(open_ones, holder, now)
         except SourceClosed as full:  # only now is it worth asking which others are
+            counters.RL_DROPPED.labels(full.name).inc()
             closed |= closed_sources(now) | {full.name}
             continue
         return None if granted is None else _told(*granted, now=now)

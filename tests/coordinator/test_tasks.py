@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from django.utils import timezone
+from prometheus_client import REGISTRY
 
 from coordinator import tasks
 from coordinator.models import BackfillShard, SourceLimit
@@ -53,9 +54,12 @@ def test_a_ticket_stops_where_its_source_is_at_its_limit(house, handler, setting
     SourceLimit.objects.create(
         name=source, per_minute=0.001, burst=2, tokens=2, refilled_at=timezone.now()
     )
+    dropped = REGISTRY.get_sample_value("seamless_rl_dropped_total", {"limiter": source}) or 0
     assert run() == "done"
     assert BackfillShard.objects.filter(state="done").count() == 2
     assert run() == "nothing to do"
+    now_dropped = REGISTRY.get_sample_value("seamless_rl_dropped_total", {"limiter": source})
+    assert now_dropped == dropped + 2
 
 
 def test_an_argument_from_a_newer_sender_is_ignored(shard_id, handler):

@@ -27,10 +27,13 @@ from coordinator.services.running import run_shard
 from registry.actors import Actor
 from registry.models import SchemaVersion
 from tests.cast import OHLC, approved
-from tests.provider.world import SESSIONS, World, bars
+from tests.provider.world import DAY, NODE, SESSIONS, World, bars
 
 SNAPSHOTS = Path(__file__).parent / "emissions.json"
-PREFIXES = ("seamless_", "backfill_", "coverage_", "live_", "lease_", "partial_", "gap_")
+PREFIXES = (
+    *("seamless_", "backfill_", "coverage_", "live_", "lease_", "partial_", "gap_"),
+    *("history_", "domain_", "as_of_", "artifact_"),
+)
 # What moves with time and with whatever else the machine does.
 UNSTEADY = {
     "backfill_oldest_pending_seconds",
@@ -119,6 +122,17 @@ def test_a_governed_read(world: World, recording: Recording) -> None:
     world.write(bars())
     reader = world.reader()
     compared("governed read", emitted(recording, reader.data))
+
+
+def test_a_read_that_repairs(upstream: World, recording: Recording) -> None:
+    """Two of the sessions are there, the source has the others."""
+    upstream.write(bars(SESSIONS[:2]))
+    reader = upstream.reader()
+    labels = {"strategy": "seamless", "node_id": NODE, "interval": str(DAY)}
+    brought = REGISTRY.get_sample_value("history_auto_backfill_rows_total", labels) or 0
+    compared("repairing read", emitted(recording, reader.data))
+    rows = REGISTRY.get_sample_value("history_auto_backfill_rows_total", labels)
+    assert rows == brought + 2 * (len(SESSIONS) - 2)  # of two symbols
 
 
 def test_a_refusal(world: World, recording: Recording) -> None:
