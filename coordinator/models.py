@@ -48,6 +48,9 @@ class BackfillJob(models.Model):
     expected_bars = models.PositiveBigIntegerField()
     requested_by = models.CharField(max_length=200)
     request_id = models.CharField(max_length=64, blank=True)
+    traceparent = models.CharField(
+        max_length=55, blank=True, default="", help_text="The trace of who asked (W3C)."
+    )
     world = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)

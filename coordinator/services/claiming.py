@@ -49,6 +49,7 @@ class Claim:
     node: Node
     is_first_of_job: bool
     request_id: str
+    traceparent: str
     world: str
     source: str
 
@@ -201,6 +202,7 @@ def _claim_of(
         node=job.node,
         is_first_of_job=job.state == JobState.PENDING,
         request_id=job.request_id,
+        traceparent=job.traceparent,
         world=job.world,
         source=job.source,
     )

@@ -28,6 +28,7 @@ from registry.actors import Actor
 from registry.errors import InvalidInput
 from registry.models import Node, SchemaVersion
 from registry.services.audit import record
+from registry.spans import current_traceparent
 
 MAX_RANGES = 1_000
 MAX_SHARDS = 20_000
@@ -267,6 +268,7 @@ def _create(
         expected_bars=planned.expected_bars,
         requested_by=requested_by,
         request_id=actor.request_id,
+        traceparent=current_traceparent(),
         world=world,
         created_at=now,
     )

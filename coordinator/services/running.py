@@ -54,7 +54,11 @@ def run_shard(*, claim: Claim, signal: CancelSignal | None = None) -> ShardRun:
         "backfill.lease_id": claim.lease_key,
         "backfill.epoch": claim.epoch,
     }
-    with bound_contextvars(request_id=claim.request_id), span("seamless.backfill.shard", facts):
+    with (
+        bound_contextvars(request_id=claim.request_id),
+        # The ticket that brought us here may have been anybody's.
+        span("seamless.backfill.shard", facts, traceparent=claim.traceparent),
+    ):
         log.info("seamless.backfill.attempt", source="fetcher", error="", **_batch(claim))
         run = _run(claim, signal or CancelSignal())
         live_leases().release(claim.lease_key, epoch=claim.epoch, holder=claim.holder)

@@ -3,11 +3,8 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
 
-import pytest
+from tests.otlp import receiver
 
 PROGRAM = """
 import django
@@ -22,34 +19,6 @@ provider = trace.get_tracer_provider()
 if hasattr(provider, "shutdown"):
     provider.shutdown()
 """
-
-
-class Receiver(BaseHTTPRequestHandler):
-    """What an OTLP collector does with a trace, as far as a sender sees it."""
-
-    received: list[tuple[str, bytes]]
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.received.append((self.path, body))
-        self.send_response(200)
-        self.send_header("Content-Type", "application/x-protobuf")
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Quiet."""
-
-
-@pytest.fixture
-def receiver() -> Iterator[tuple[str, list[tuple[str, bytes]]]]:
-    received: list[tuple[str, bytes]] = []
-    handler = type("Receiving", (Receiver,), {"received": received})
-    with HTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}", received
-        server.shutdown()
-        thread.join()
 
 
 def run(program: str = PROGRAM, **variables: str) -> str:
@@ -68,11 +37,9 @@ def test_off_by_default() -> None:
     assert run().split() == ["False"]
 
 
-def test_spans_reach_the_receiver_of_the_environment(
-    receiver: tuple[str, list[tuple[str, bytes]]],
-) -> None:
-    address, received = receiver
-    assert run(OTEL_EXPORTER_OTLP_ENDPOINT=address).split() == ["True"]
+def test_spans_reach_the_receiver_of_the_environment() -> None:
+    with receiver() as (address, received):
+        assert run(OTEL_EXPORTER_OTLP_ENDPOINT=address).split() == ["True"]
     ((path, body),) = received
     assert path == "/v1/traces"
     assert b"seamless.request" in body

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import redis
 from django.utils import timezone
+from opentelemetry import trace
 
 from coordinator.models import BackfillShard, PeriodicRound
 from coordinator.services.claiming import claim_shard
@@ -26,10 +27,12 @@ from tests.coordinator.backfills import (
     pointers,
 )
 from tests.databases import CommittedDatabase
+from tests.otlp import Received, receiver
 
 pytestmark = pytest.mark.stack
 
 PATIENCE_SECONDS = 90
+TRACE, SAMPLED = 0x0AF7651916CD43DD8448EB211C80319C, trace.TraceFlags(1)
 
 
 @pytest.fixture
@@ -97,6 +100,27 @@ def test_a_worker_runs_what_is_asked_for(house: House, tmp_path: Path) -> None:
         wait_until(lambda: progress(job_id).has_ended, tmp_path)
     finished_once(job_id)
     assert {epoch for _, epoch, _ in pointers()} == {1}
+
+
+def test_a_worker_sends_its_spans_into_the_trace_of_the_request(
+    house: House, tmp_path: Path
+) -> None:
+    (tmp_path / "hung").touch()
+    caller = trace.SpanContext(TRACE, 0xB7AD6B7169203331, is_remote=True, trace_flags=SAMPLED)
+    with trace.use_span(trace.NonRecordingSpan(caller)):
+        (job_id,) = house.request((0, 190), now=timezone.now()).created
+    shards = BackfillShard.objects.filter(job=job_id).count()
+    with receiver() as (address, received):
+        spans = {"OTEL_EXPORTER_OTLP_ENDPOINT": address, "OTEL_BSP_SCHEDULE_DELAY": "200"}
+        with worker(tmp_path, "one", **spans):
+            wait_until(lambda: progress(job_id).has_ended, tmp_path)
+            wait_until(lambda: sent(received, b"seamless.backfill.shard") >= shards, tmp_path)
+    # Each of them once more in the span itself: 16 bytes, as protobuf writes them.
+    assert sent(received, TRACE.to_bytes(16, "big")) >= shards
+
+
+def sent(received: Received, what: bytes) -> int:
+    return sum(body.count(what) for _, body in received)
 
 
 def test_a_pool_child_killed_mid_shard_costs_one_attempt(house: House, tmp_path: Path) -> None:
