@@ -68,6 +68,25 @@ s.dashboard(
         ]
       ),
     ]),
+    s.row(9, [
+      s.timeseries(
+        'Gap repair', 'From the request of a backfill job to its last committed shard.',
+        [s.query(s.quantile(q, 'gap_repair_latency_ms', where='node_id=~"$node_id"'), 'p%d' % (q * 100)) for q in [0.5, 0.95]],
+        'ms', [[null, 'green'], [600000, 'red']]
+      ),
+      s.timeseries(
+        'Newest backfilled bar', 'Its age: how far behind the present backfills have come.',
+        [s.query('time() - max by (node_id) (backfill_last_timestamp{node_id=~"$node_id"})', '{{node_id}}')],
+        's'
+      ),
+      s.timeseries(
+        'Rate limits', 'Shards that may begin at once, and claims per minute that had to wait.',
+        [
+          s.query('min by (limiter) (seamless_rl_tokens_available)', '{{limiter}}'),
+          s.query('sum by (limiter) (rate(seamless_rl_dropped_total[$__rate_interval])) * 60 or vector(0)', '{{limiter}} put off'),
+        ]
+      ),
+    ]),
     s.row(8, [
       s.table(
         'Recent Coordinator Updates', 'Jobs that are active or ended within the hour.',

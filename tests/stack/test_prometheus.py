@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode, urlsplit
+from urllib.request import Request as HTTPRequest
 from urllib.request import urlopen
 
 import pytest
@@ -33,6 +34,19 @@ class Observed:
 
     def client(self, name: str) -> Client:
         return Client(self.url, self.tokens[name])
+
+    def limit_a_source(self) -> None:
+        """So that its tokens have a series."""
+        body = {"source": "http:api.example", "per_minute": 60.0, "burst": 5}
+        headers = {
+            "Authorization": f"Bearer {self.tokens['oscar']}",
+            "Content-Type": "application/json",
+            "Idempotency-Key": "limit-1",
+        }
+        address = f"{self.url}/api/v1/source-limits"
+        asked = HTTPRequest(address, json.dumps(body).encode(), headers)
+        with urlopen(asked, timeout=30) as answer:
+            assert answer.status == 200
 
     def load(self) -> None:
         """What the panels are about: complete, partial, blocked and refused reads."""
@@ -117,6 +131,7 @@ def prometheus(
         server = Prometheus(f"http://127.0.0.1:{port}")
         server.wait_for('up{job="seamless"} == 1')
         # A rate needs two scrapes of a series, with what happened between them.
+        observed.limit_a_source()
         observed.load()
         time.sleep(3)
         observed.load()
