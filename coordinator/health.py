@@ -22,7 +22,7 @@ def coordinator_findings() -> Iterator[Finding]:
     reachable = asked("redis", _redis)
     yield reachable
     if reachable.state != "failed":
-        yield asked("redis settings", _redis_settings)
+        yield asked("redis settings", redis_settings)
         yield asked("workers", _workers)
     yield asked("leases", _leases)
 
@@ -42,7 +42,8 @@ def _redis() -> Finding:
     return Finding("redis", "ok", "answers")
 
 
-def _redis_settings() -> Finding:
+def redis_settings() -> Finding:
+    """Whether what Redis holds survives its restart, and is never thrown away for want of room."""
     try:
         with _client() as client:
             held = {name: client.config_get(name).get(name, "") for name in _WANTED}

@@ -7,6 +7,7 @@ again, an older epoch never overwrites a newer one, and the next heartbeat repai
 
 from enum import StrEnum
 from functools import lru_cache
+from uuid import uuid4
 
 import redis
 import structlog
@@ -18,6 +19,7 @@ from coordinator.breaker import CircuitBreaker
 
 KEY_PREFIX = "seamless:lease:"
 WAKE_CHANNEL = "seamless:backfill:wake"
+GENERATION_KEY = "seamless:backfill:generation"
 TIMEOUT_SECONDS = 0.5
 
 _HOLD = """
@@ -90,6 +92,16 @@ class LiveLeases:
     def is_reachable(self) -> bool:
         """Whether Redis answers; after an outage, only once it has answered three times."""
         return self._ask(self._client.ping) is not None and self._breaker.is_closed
+
+    def generation(self) -> str | None:
+        """A random text that lives as long as what this Redis holds; None with Redis away.
+
+        Another one than before: it was emptied, or another server answers.
+        """
+        found = self._ask(lambda: self._client.set(GENERATION_KEY, uuid4().hex, nx=True, get=True))
+        if found is None:  # there was none, or Redis is away
+            found = self._ask(lambda: self._client.get(GENERATION_KEY))
+        return None if found is None else str(found)
 
     def length_of(self, queue: str) -> int | None:
         """How many messages a list of this Redis holds; None with Redis away."""

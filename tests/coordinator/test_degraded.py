@@ -6,6 +6,7 @@ import time
 from datetime import timedelta
 
 import pytest
+from celery import signals
 from django.db import connection
 from structlog.testing import capture_logs
 
@@ -14,6 +15,7 @@ from coordinator.breaker import CircuitBreaker
 from coordinator.leases import LiveLeases
 from coordinator.mode import Mode, coordinator_mode
 from coordinator.models import BackfillShard
+from coordinator.own_rounds import OwnRounds
 from coordinator.queue import announce
 from coordinator.services import local_runs
 from coordinator.services.claiming import claim_shard
@@ -186,3 +188,52 @@ def _until_runners_are_back():
         if thread.name == "backfill-here":
             thread.join(60)
             assert not thread.is_alive()
+
+
+def test_a_worker_goes_on_without_tickets_while_redis_is_away(
+    committed_house, handler, without_redis, settings
+):
+    """A job that no reader waits for does not stand still."""
+    settings.SEAMLESS_SHARD_BARS, settings.SEAMLESS_RECONCILE_SECONDS = 2, 0.05
+    (job_id,) = committed_house.request((0, 50)).created
+    rounds = OwnRounds()
+    rounds.start()
+    try:
+        assert wait_for([job_id], soon())
+    finally:
+        rounds.stop()
+    assert progress(job_id).ratio == 1.0
+
+
+def test_with_redis_there_a_worker_leaves_shards_to_tickets(committed_house, handler):
+    (job_id,) = committed_house.request((0, 50)).created
+    OwnRounds()._round()
+    assert progress(job_id).committed_bars == 0
+
+
+def test_a_redis_that_lost_everything_makes_a_round_due_at_once(
+    committed_house, handler, redis_client
+):
+    rounds = OwnRounds()
+    rounds._round()
+    committed_house.request((0, 50))
+    claim_shard(holder="dead", now=database_now() - timedelta(minutes=5))
+    rounds._round()  # the round of this moment has been had
+    assert BackfillShard.objects.get().state == "leased"
+    redis_client.flushdb()
+    with capture_logs() as logs:
+        rounds._round()
+    assert "seamless.coordinator.generation_changed" in [log["event"] for log in logs]
+    assert BackfillShard.objects.get().state == "failed"
+
+
+def test_a_worker_warns_of_a_redis_that_forgets(redis_client):
+    redis_client.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        with capture_logs() as logs:
+            signals.worker_ready.send(sender=None)
+    finally:
+        redis_client.config_set("maxmemory-policy", "noeviction")
+    (warned,) = [log for log in logs if log["event"] == "seamless.coordinator.redis_settings"]
+    assert "allkeys-lru" in warned["found"]
+    assert "CONFIG SET" in warned["fix"]
