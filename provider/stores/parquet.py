@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from pyarrow import types
 
 from provider.blend import Piece
+from provider.stores.parquet_groups import groups_in_range
 from provider.stores.protocol import SEGMENT_SOURCE, SegmentExists, StoreUnreadable
 from provider.stores.ranges import rows_in_range
 from provider.timeline import NANOS
@@ -32,6 +33,7 @@ SEGMENTS = SEGMENT_SOURCE
 _CLOCK_TICK = 2.0
 _SEGMENT_NAME = re.compile(r"[A-Za-z0-9_%~-]{1,150}\.[0-9]{1,20}\.parquet", re.ASCII)
 _LONGEST_NAME = 200
+Bounds = tuple[pa.Scalar, pa.Scalar]
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": NANOS}
 
 
@@ -168,44 +170,49 @@ class ParquetStore:
         self, path: Path, start: int, end: int, columns: Collection[str] | None
     ) -> pa.Table:
         try:
-            schema = pq.read_schema(path)
-            wanted = [name for name in schema.names if columns is None or name in columns]
-            time = self._time
-            if time is None or time not in schema.names:
-                return _load(path, wanted)
-            wanted_and_time = list(dict.fromkeys([*wanted, time]))
-            pushed_down = self._condition(schema.field(time).type, start, end)
-            table = _load(path, wanted_and_time, pushed_down)
+            with pq.ParquetFile(path, page_checksum_verification=True) as file:
+                return self._read(file, start, end, columns)
         except (OSError, pa.ArrowException) as error:
             reason = str(error).replace(str(self.directory), "").splitlines()[:1]
             raise UnreadableFile(self._label(path), "".join(reason)) from error
-        if pushed_down is None:
-            table = rows_in_range(table, time, self._unit, start, end)
+
+    def _read(
+        self, file: pq.ParquetFile, start: int, end: int, columns: Collection[str] | None
+    ) -> pa.Table:
+        schema, time = file.schema_arrow, self._time
+        wanted = [name for name in schema.names if columns is None or name in columns]
+        if time is None or time not in schema.names:
+            return _load(file, wanted)
+        wanted_and_time = list(dict.fromkeys([*wanted, time]))
+        bounds = self._bounds(schema.field(time).type, start, end)
+        if bounds is None:
+            table = _load(file, wanted_and_time)
+            return rows_in_range(table, time, self._unit, start, end).select(wanted)
+        per_second = _PER_SECOND[self._unit] if self._unit is not None else None
+        groups = groups_in_range(file, time, per_second, start, end)
+        table = _load(file, wanted_and_time, groups.numbers)
+        if not groups.exact:
+            column, (first, last) = table.column(time), bounds
+            inside = pc.and_(pc.greater_equal(column, first), pc.less_equal(column, last))
+            table = table.filter(pc.if_else(pc.is_null(column), True, inside))
         return table.select(wanted)
 
-    def _condition(self, kind: pa.DataType, start: int, end: int) -> pc.Expression | None:
-        """Which rows are read, where the file can tell by itself; None where it cannot."""
+    def _bounds(self, kind: pa.DataType, start: int, end: int) -> Bounds | None:
+        """The range in the time column's own type; None where rows must be looked at one by one."""
         if types.is_timestamp(kind):
-            per_second, bounds = _PER_SECOND[kind.unit], np.iinfo(np.int64)
+            per_second, limits = _PER_SECOND[kind.unit], np.iinfo(np.int64)
         elif types.is_integer(kind) and self._unit is not None:
-            per_second, bounds = _PER_SECOND[self._unit], np.iinfo(kind.to_pandas_dtype())
+            per_second, limits = _PER_SECOND[self._unit], np.iinfo(kind.to_pandas_dtype())
         else:
             return None
-        first, last = max(start * per_second, bounds.min), min(end * per_second, bounds.max)
-        time = pc.field(self._time)
-        if first > last:
-            return time.is_null()
-        return time.is_null() | ((time >= pa.scalar(first, kind)) & (time <= pa.scalar(last, kind)))
+        first, last = max(start * per_second, limits.min), min(end * per_second, limits.max)
+        return (pa.scalar(first, kind), pa.scalar(last, kind)) if first <= last else None
 
 
-def _load(path: Path, columns: list[str], condition: pc.Expression | None = None) -> pa.Table:
-    return pq.read_table(
-        path,
-        columns=columns,
-        filters=condition,
-        partitioning=None,
-        page_checksum_verification=True,
-    )
+def _load(file: pq.ParquetFile, columns: list[str], groups: list[int] | None = None) -> pa.Table:
+    if groups is None:
+        return file.read(columns=columns)
+    return file.read_row_groups(groups, columns=columns)
 
 
 def _write_durably(table: pa.Table, path: Path) -> str:

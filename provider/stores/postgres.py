@@ -12,8 +12,8 @@ from contextlib import contextmanager
 
 import adbc_driver_manager
 import adbc_driver_postgresql.dbapi as postgres
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from psycopg import sql
 
 from provider.blend import Piece
@@ -32,6 +32,11 @@ from provider.stores.segments import (
 _WITHOUT_ZONE = "timezone('UTC', to_timestamp({}))"
 _ALL = sql.SQL("true")
 STATEMENT_SECONDS = 60.0
+_SETTINGS = """
+    SELECT set_config('statement_timeout', {}, true), set_config('work_mem', '64MB', true),
+           set_config('synchronize_seqscans', 'off', true),
+           set_config('max_parallel_workers_per_gather', '0', true)
+"""
 _TABLE = re.compile(r"(?:([A-Za-z_][A-Za-z0-9_]{0,62})\.)?([A-Za-z_][A-Za-z0-9_]{0,40})", re.ASCII)
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
@@ -151,10 +156,11 @@ class PostgresStore:
         wanted = None if columns is None else {*columns, SEGMENT}
         chosen = sql.SQL("{} = ANY({})").format(sql.Identifier(SEGMENT), list(committed))
         table = self._select(cursor, self._tables.segments, found, start, end, wanted, chosen)
+        rows = _by_segment(table)
         return [
             Piece(
                 f"{SEGMENT_SOURCE}/{name}",
-                _rows_of_segment(table, name, listed[name].columns, columns),
+                _with_columns(rows.get(name, table.slice(0, 0)), listed[name].columns, columns),
             )
             for name in committed
         ]
@@ -171,24 +177,26 @@ class PostgresStore:
     ) -> pa.Table:
         wanted = [name for name in found if columns is None or name in columns]
         pushed_down = self._condition(found, start, end)
-        # Where the database cannot tell which rows are in the range, the time is read for us to.
-        by_hand = (
-            [] if pushed_down or self._time is None or self._time not in found else [self._time]
-        )
-        read = list(dict.fromkeys([*wanted, *by_hand]))
+        timed = [self._time] if self._time is not None and self._time in found else []
+        read = list(dict.fromkeys([*wanted, *timed]))
         query = sql.SQL("SELECT {} FROM {} WHERE {} AND {}{}").format(
             sql.SQL(", ").join(found[name].expression for name in read),
             self._tables.address(table),
             chosen,
             pushed_down or _ALL,
-            self._order(cursor, table, found),
+            sql.SQL("") if pushed_down else self._order(cursor, table, found),
         )
         run(cursor, query)
         answer = cursor.fetch_arrow_table()
         arrays = [as_read(found[name], answer.column(name)) for name in read]
         rows = pa.table(dict(zip(read, arrays, strict=True))) if read else answer
-        for time in by_hand:
-            rows = rows_in_range(rows, time, self._unit, start, end)
+        for time in timed:
+            # Where the database cannot tell which rows are in the range, we look at each.
+            rows = (
+                _in_time_order(rows, time)
+                if pushed_down
+                else rows_in_range(rows, time, self._unit, start, end)
+            )
         return rows.select(wanted)
 
     def _order(
@@ -241,7 +249,7 @@ class PostgresStore:
         limit = STATEMENT_SECONDS if seconds is None else min(seconds, STATEMENT_SECONDS)
         try:
             with self._connections.borrowed() as connection, connection.cursor() as cursor:
-                run(cursor, sql.SQL("SET LOCAL statement_timeout = {}").format(int(limit * 1000)))
+                run(cursor, sql.SQL(_SETTINGS).format(str(int(limit * 1000))))
                 yield cursor
         except adbc_driver_manager.Error as error:
             raise StoreUnreadable(
@@ -250,11 +258,39 @@ class PostgresStore:
             ) from error
 
 
-def _rows_of_segment(
-    table: pa.Table, name: str, had: Sequence[str], columns: Collection[str] | None
-) -> pa.Table:
-    """The segment's rows with the columns that it had, also one that never held a value."""
-    rows = table.filter(pc.equal(table.column(SEGMENT), name))
+def _in_time_order(rows: pa.Table, time: str) -> pa.Table:
+    """By a time that is an integer or a timestamp, without one last; equal ones stay as they were.
+
+    Faster than the server's own sort, and under `_SETTINGS` as definite: every scan yields rows of
+    one time as they lie in the table.
+    """
+    values = rows.column(time)
+    times = values.cast(pa.int64()).fill_null(np.iinfo(np.int64).max).to_numpy()
+    if (times[1:] >= times[:-1]).all():
+        return rows
+    return rows.take(np.argsort(times, kind="stable"))
+
+
+def _by_segment(table: pa.Table) -> dict[str, pa.Table]:
+    """The rows of each segment, in their order."""
+    if not table.num_rows:
+        return {}
+    encoded = table.column(SEGMENT).combine_chunks().dictionary_encode()
+    codes = encoded.indices.to_numpy()
+    if len(encoded.dictionary) > 1:
+        order = np.argsort(codes, kind="stable")
+        table, codes = table.take(order), codes[order]
+    bounds = np.searchsorted(codes, np.arange(len(encoded.dictionary) + 1))
+    return {
+        name: table.slice(first, last - first)
+        for name, first, last in zip(
+            encoded.dictionary.to_pylist(), bounds[:-1].tolist(), bounds[1:].tolist(), strict=True
+        )
+    }
+
+
+def _with_columns(rows: pa.Table, had: Sequence[str], columns: Collection[str] | None) -> pa.Table:
+    """A segment's rows with the columns that it had, also one that never held a value."""
     wanted = [column for column in had if columns is None or column in columns]
     for column in wanted:
         if column not in rows.column_names:
