@@ -178,7 +178,7 @@ class QuestDBStore:
         return [
             ("seamless_row", pa.array(np.arange(count))),
             ("seamless_second", pa.array(seconds, mask=~timed)),
-            ("seamless_later", pa.array(later)),
+            ("seamless_later", pa.array(later, mask=~later)),  # a flag that is not sent is false
             ("seamless_time", pa.array(filed)),
         ], int(count - timed.sum())
 

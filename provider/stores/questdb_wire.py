@@ -22,7 +22,7 @@ SCHEME = "questdb"
 CONNECT_SECONDS = 5.0
 STATEMENT_SECONDS = 60.0
 MOST_CONNECTIONS = 8
-_POLL_SECONDS = 0.01
+_SHORTEST_POLL, _LONGEST_POLL = 0.001, 0.02  # seconds
 
 Rows = list[tuple[Any, ...]]
 
@@ -75,7 +75,7 @@ class QuestDB:
     def wait_until_applied(self, table: str, *, seconds: float = STATEMENT_SECONDS) -> None:
         """Return once readers see what was written so far; StoreUnreadable where they do not."""
         goal: int | None = None
-        deadline = time.monotonic() + seconds
+        deadline, pause = time.monotonic() + seconds, _SHORTEST_POLL
         while True:
             found = self.query(
                 "SELECT writerTxn, sequencerTxn, suspended FROM wal_tables()"
@@ -98,7 +98,8 @@ class QuestDB:
                     f"{goal - written} writes to {table!r} are not readable after {seconds:g} s",
                     table=table,
                 )
-            time.sleep(_POLL_SECONDS)
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_POLL)
 
     def columns(self, table: str) -> dict[str, str]:
         """Type by name of a table's columns; none where there is no such table."""
