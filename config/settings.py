@@ -35,6 +35,8 @@ SEAMLESS_STORE_DATABASES = read_addresses("SEAMLESS_STORE_DATABASES")
 SEAMLESS_SOURCE_HOSTS = read_list("SEAMLESS_SOURCE_HOSTS", [])
 SEAMLESS_SOURCE_FOLDERS = read_list("SEAMLESS_SOURCE_FOLDERS", [])
 SEAMLESS_SOURCE_SECRETS = read_addresses("SEAMLESS_SOURCE_SECRETS")
+# Redis servers with live streams, by the name that a node's live settings use.
+SEAMLESS_LIVE_SERVERS = read_addresses("SEAMLESS_LIVE_SERVERS")
 SEAMLESS_CHECKPOINT_DIR = Path(
     read_text("SEAMLESS_CHECKPOINT_DIR", str(SEAMLESS_VAR / "checkpoints"))
 )

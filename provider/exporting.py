@@ -125,7 +125,7 @@ def _batch(
     pieces = gathered.pieces.between(first, part.reads_until)
     pipeline = pipeline_for(part, gathered.planned, clock.policy)
     try:
-        examined = pipeline.examine(pieces)
+        examined = gathered.noted(pipeline.examine(pieces))
         _without_missing(pipeline).judge(examined.report)
     except ConformancePipelineError as error:
         remember_report(error.report)

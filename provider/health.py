@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import adbc_driver_manager
 from django.conf import settings
 
+from provider.live.feed import live_feed_of
 from provider.sources import InvalidSourceSettings
 from provider.stores.connections import connections_to
 from provider.stores.opening import open_store, source_of
@@ -59,8 +60,12 @@ def _nodes() -> Finding:
             wrong.append(error.detail)
         except InvalidSourceSettings as error:
             wrong.append(f"The source of {node.node_id}: {error}.")
+        try:
+            live_feed_of(node)
+        except InvalidSourceSettings as error:
+            wrong.append(f"The live feed of {node.node_id}: {error.key!r} {error.reason}.")
     if wrong:
         more = f" (and {len(wrong) - 3} more)" if len(wrong) > 3 else ""
         fix = "manage.py node change, or set what the settings name."
         return Finding("nodes", "failed", " ".join(wrong[:3]) + more, fix)
-    return Finding("nodes", "ok", f"{nodes.count()} nodes name stores and sources that exist")
+    return Finding("nodes", "ok", f"{nodes.count()} nodes: their settings hold")

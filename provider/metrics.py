@@ -70,6 +70,11 @@ STALENESS = Gauge(
     ["node_id", "interval"],
     multiprocess_mode="mostrecent",
 )
+LIVE_FAILURES = Counter(
+    "seamless_live_failures_total",
+    "Reads and feeding rounds that went without live rows: the source failed or was too slow.",
+    ["node_id", "interval"],
+)
 CACHE_HITS = Counter(
     "seamless_cache_hit_total", "Windows served from memory.", ["node_id", "interval"]
 )

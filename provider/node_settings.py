@@ -1,6 +1,7 @@
 """The check of a node's settings, before the registry keeps them."""
 
 from coordinator.calendars import UnknownCalendar, check_calendar
+from provider.live.feed import open_live
 from provider.sources import InvalidSourceSettings, open_source
 from provider.stores.opening import open_store_of, source_environment
 from registry.errors import InvalidInput
@@ -18,21 +19,42 @@ class WrongSourceSettings(InvalidInput):
     title = "Wrong source settings"
 
 
-def check_settings(node: NodeSettings) -> None:
-    """Open the store and the source, which touches nothing yet, and look up the calendar.
+class WrongLiveSettings(InvalidInput):
+    code = "wrong_live_settings"
+    title = "Wrong live settings"
 
-    Raises UnknownStore, WrongStoreSettings, WrongSourceSettings and WrongNodeSettings.
+
+def check_settings(node: NodeSettings) -> None:
+    """Open the store, the source and the live feed, which touches nothing yet, and look up the
+    calendar.
+
+    Raises UnknownStore, WrongStoreSettings, WrongSourceSettings, WrongLiveSettings and
+    WrongNodeSettings.
     """
     _check_calendar(node)
     _check_series(node)
     open_store_of(node.store, node.node_id, node.frame or Frame())
-    if not node.source:
-        return
+    _check_source(node)
+    _check_live(node)
+
+
+def _check_source(node: NodeSettings) -> None:
     try:
-        open_source(node.source, source_environment())
+        if node.source:
+            open_source(node.source, source_environment())
     except InvalidSourceSettings as wrong:
         raise WrongSourceSettings(
             f"The source of {node.node_id}: {wrong}.", setting=wrong.key
+        ) from None
+
+
+def _check_live(node: NodeSettings) -> None:
+    try:
+        if node.live:
+            open_live(node.live, source_environment())
+    except InvalidSourceSettings as wrong:
+        raise WrongLiveSettings(
+            f"The live feed of {node.node_id}: {wrong.key!r} {wrong.reason}.", setting=wrong.key
         ) from None
 
 

@@ -27,6 +27,15 @@ def newest_ended_bar(node: Node, now: datetime) -> int:
     return latest - (latest - node.anchor) % node.interval
 
 
+def newest_settled_bar(node: Node, now: datetime, stabilization_bars: int) -> int:
+    """The last bar time that is no longer among the newest ones, which may still change.
+
+    One of them is the bar that has just ended: with 1 the result is `newest_ended_bar`.
+    """
+    settled = int(now.timestamp()) - stabilization_bars * node.interval
+    return settled - (settled - node.anchor) % node.interval
+
+
 def reaches_present(node: Node, window: Window, now: datetime) -> bool:
     """Whether the newest bar that could exist lies in the window."""
     return window.start <= newest_ended_bar(node, now) <= window.end

@@ -11,6 +11,7 @@ from provider.metrics import (
     CACHE_MISSES,
     COVERAGE_RATIO,
     FLAGS,
+    LIVE_FAILURES,
     PARTIAL_RETURNS,
     PHASE_MS,
     READ_REPAIR_MS,
@@ -91,6 +92,19 @@ def observe_repair(request: ReadRequest, *, ranges: int, bars: int, seconds: flo
     READ_REPAIR_RANGES.labels(*labels).inc(ranges)
     READ_REPAIR_ROWS.labels(*labels).inc(bars)
     READ_REPAIR_MS.labels(strategy).observe(seconds * 1000)
+
+
+def observe_no_live(node: Node, start: int, end: int, reason: str) -> None:
+    """A read went without the live rows it had asked for."""
+    LIVE_FAILURES.labels(node.node_id, str(node.interval)).inc()
+    sla_log.warning(
+        "seamless.sla.live_unavailable",
+        node_id=node.node_id,
+        interval=node.interval,
+        start=start,
+        end=end,
+        reason=reason,
+    )
 
 
 def observe_cache(node: Node, *, hit: bool, resident_bytes: int) -> None:

@@ -22,11 +22,14 @@ from provider.blend import ReadPieces, read_pieces
 from provider.conformance import (
     ConformancePipelineError,
     ConformanceReport,
+    Examined,
+    Finding,
     refusing_crashes,
 )
 from provider.fingerprints import KnownBlocks, dataset_fingerprint
+from provider.live.reading import read_tail
 from provider.models import Segment
-from provider.node_view import grid_of, policy_of
+from provider.node_view import grid_of, newest_settled_bar, policy_of
 from provider.observing import (
     observe_answer,
     observe_cache,
@@ -51,7 +54,6 @@ from provider.stages import (
     plan,
     reach_verdict,
     read_storage,
-    read_tail,
     refuse_nothing,
     refuse_quarantined,
     repair,
@@ -262,7 +264,7 @@ def _make(
         jobs = outcomes_of(gathered.job_ids, within=_range_of(request))
         refuse_nothing(request, jobs, clock.violation, expects_bars=planned.expects_bars)
     try:
-        checked = _examine(request, gathered.planned, gathered.pieces, clock.policy)
+        checked = _examine(request, gathered, clock.policy)
     except ConformancePipelineError as error:
         remember_report(error.report)
         raise
@@ -271,11 +273,23 @@ def _make(
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """All rows of a window that could be had, the plan they answer, the jobs that were asked."""
+    """All rows of a window that could be had, the plan they answer, the jobs that were asked.
+
+    `findings` are about what is no row: a live feed that failed, say.
+    """
 
     planned: Plan
     pieces: ReadPieces
     job_ids: tuple[int, ...]
+    findings: tuple[Finding, ...] = ()
+
+    def noted(self, examined: Examined) -> Examined:
+        """What the check of these pieces found, with their own findings."""
+        if not self.findings:
+            return examined
+        report = examined.report
+        found = (*report.findings, *self.findings)
+        return replace(examined, report=replace(report, findings=found))
 
 
 def gather(request: ReadRequest, planned: Plan, clock: SLAClock) -> Gathered:
@@ -292,10 +306,10 @@ def gather(request: ReadRequest, planned: Plan, clock: SLAClock) -> Gathered:
     tail = read_tail(request, planned, stored.coverage, clock)
     refuse_quarantined(request, stored.coverage)
     pieces = stored.read
-    if pieces is None or tail:
+    if pieces is None or tail.pieces:
         keys = [series.key for series in planned.expected]
-        pieces = read_pieces([*tail, *stored.pieces], planned.frame, keys)
-    return Gathered(planned, pieces, repaired.job_ids)
+        pieces = read_pieces([*tail.pieces, *stored.pieces], planned.frame, keys)
+    return Gathered(planned, pieces, repaired.job_ids, tail.findings)
 
 
 def remember_report(report: ConformanceReport) -> None:
@@ -303,10 +317,9 @@ def remember_report(report: ConformanceReport) -> None:
     _last_report.set(report)
 
 
-def _examine(
-    request: ReadRequest, planned: Plan, pieces: ReadPieces, policy: SLAPolicy
-) -> CheckedWindow:
-    examined = pipeline_for(request, planned, policy).examine(pieces)
+def _examine(request: ReadRequest, gathered: Gathered, policy: SLAPolicy) -> CheckedWindow:
+    planned = gathered.planned
+    examined = gathered.noted(pipeline_for(request, planned, policy).examine(gathered.pieces))
     blended, grid = examined.blended, grid_of(request.node)
     known = known_blocks(request) if planned.segments else {}
     with refusing_crashes(), span("seamless.conformance.report"):
@@ -344,8 +357,7 @@ def _without_moving_bars(request: ReadRequest) -> ReadRequest:
     if not request.stabilization_bars:
         return request
     node, window = request.node, request.window
-    settled = int(request.now.timestamp()) - request.stabilization_bars * node.interval
-    end = min(window.end, settled - (settled - node.anchor) % node.interval)
+    end = min(window.end, newest_settled_bar(node, request.now, request.stabilization_bars))
     if end < window.start:
         raise NoData(f"every bar of {node.node_id} in this window may still change")
     return replace(request, window=Window(window.start, end, window.interval))

@@ -63,7 +63,6 @@ from registry.models import SchemaVersion
 # The store gives up after the caller has: what the caller is told is that the budget ended.
 _LATER_THAN_THE_BUDGET = 0.25
 _storage_pool = SourcePool("storage", limit=32)
-_live_pool = SourcePool("live", limit=32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +141,7 @@ def _data_version(
             _storage_pool,
         )
     except SeamlessSLAExceeded as exceeded:
-        _tolerated(exceeded, clock.policy)
+        tolerated(exceeded, clock.policy)
         return None
 
 
@@ -167,7 +166,7 @@ def read_storage(
             _storage_pool,
         )
     except SeamlessSLAExceeded as exceeded:
-        return Stored((), None, None, _tolerated(exceeded, clock.policy))
+        return Stored((), None, None, tolerated(exceeded, clock.policy))
     read = read_pieces(pieces, frame, [series.key for series in planned.expected])
     coverage = measure_coverage(read, frame, planned.expected, grid_of(request.node))
     return Stored(pieces, read, coverage)
@@ -195,7 +194,7 @@ def repair(request: ReadRequest, coverage: Coverage | None, clock: SLAClock) -> 
     try:
         _wait(backfill, clock)
     except SeamlessSLAExceeded as exceeded:
-        _tolerated(exceeded, clock.policy)
+        tolerated(exceeded, clock.policy)
     return Repair(job_ids, len(wanted), waited=True)
 
 
@@ -230,26 +229,6 @@ def start_backfill(
         wanted_now=waits,
         wanted_until=until,
     )
-
-
-def read_tail(
-    request: ReadRequest, planned: Plan, coverage: Coverage | None, clock: SLAClock
-) -> Sequence[Piece]:
-    """The live rows from the first bar on that some series lacks at its end."""
-    tail, start = planned.tail, _first_live_bar(request, coverage)
-    if tail is None or start > request.window.end:
-        return ()
-    left = clock.deadline(SLAPhase.LIVE_WAIT).remaining()
-    until = None if left is None else monotonic() + left
-    try:
-        return clock.run_within(
-            SLAPhase.LIVE_WAIT,
-            lambda: tail.read(start, request.window.end, deadline=until),
-            _live_pool,
-        )
-    except SeamlessSLAExceeded as exceeded:
-        _tolerated(exceeded, clock.policy)
-        return ()
 
 
 def refuse_quarantined(request: ReadRequest, coverage: Coverage | None) -> None:
@@ -370,7 +349,7 @@ def _settled(request: ReadRequest) -> Sequence[CoverageRange]:
     )
 
 
-def _tolerated(exceeded: SeamlessSLAExceeded, policy: SLAPolicy) -> SeamlessSLAExceeded:
+def tolerated(exceeded: SeamlessSLAExceeded, policy: SLAPolicy) -> SeamlessSLAExceeded:
     """`partial_fill` and `hold` put up with a phase that took too long; the total never."""
     if policy.on_violation is OnViolation.FAIL_FAST or exceeded.phase == SLAPhase.TOTAL:
         raise exceeded
@@ -384,13 +363,6 @@ def _wait(backfill: BackfillRequest, clock: SLAClock) -> None:
         until = monotonic() + (longest if left is None else min(left, longest))
         if not finish_request(backfill, until):
             raise TimeoutError(f"backfill jobs {backfill.job_ids} still run")
-
-
-def _first_live_bar(request: ReadRequest, coverage: Coverage | None) -> int:
-    if coverage is None or not coverage.missing_bars:
-        newest = newest_ended_bar(request.node, request.now)
-        return request.window.start if coverage is None else newest + request.node.interval
-    return min(run.start for series in coverage.series for run in series.missing[-1:])
 
 
 def _bars(ranges: Sequence[CoverageRange], interval: int) -> int:

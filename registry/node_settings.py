@@ -26,6 +26,7 @@ class NodeSettings:
     series: Sequence[Mapping[str, Any]]
     store: Mapping[str, Any]
     source: Mapping[str, Any]
+    live: Mapping[str, Any]
     frame: Frame | None
 
 

@@ -12,7 +12,8 @@ SECRET_PREFIX = "secret:"
 
 @dataclass(frozen=True, slots=True)
 class SourceEnvironment:
-    """`hosts`: `name` or `name:port` that may be asked; `folders`: below which files may be read.
+    """`hosts`: `name` or `name:port` that may be asked; `folders`: below which files may be read;
+    `servers`: Redis servers with live streams, by name.
 
     Empty by default: nobody makes the workers call into a network by writing a node's settings.
     """
@@ -20,6 +21,7 @@ class SourceEnvironment:
     hosts: Collection[str] = ()
     folders: Collection[Path] = ()
     secrets: Mapping[str, str] = field(default_factory=dict)
+    servers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def check_address(self, url: str, key: str = "url") -> None:
         """Raises InvalidSourceSettings unless the address is http(s) on a host that is allowed."""
@@ -46,6 +48,15 @@ class SourceEnvironment:
                 "path", "lies outside the folders that SEAMLESS_SOURCE_FOLDERS names"
             )
         return found
+
+    def server(self, name: str) -> str:
+        """The address of a Redis server. Raises InvalidSourceSettings, which shows none."""
+        if name not in self.servers:
+            known = ", ".join(sorted(self.servers)) or "none yet"
+            raise InvalidSourceSettings(
+                "server", f"is {name!r}, which SEAMLESS_LIVE_SERVERS does not name ({known})"
+            )
+        return self.servers[name]
 
     def revealed(self, text: str, key: str) -> str:
         """The text, or the secret that it names as `secret:NAME`."""

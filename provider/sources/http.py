@@ -78,8 +78,11 @@ class Deadline:
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    rows: pa.Table
+    """`rows` as they were sent: of JSON the records, of CSV a table."""
+
+    rows: pa.Table | list[Any]
     next: str | None
+    where: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +124,24 @@ class HTTPSource:
 
     def fetch(self, span: CoverageRange, keys: Sequence[Key], deadline: float | None) -> pa.Table:
         """See `provider.sources.Source`. Raises SourceBusy, SourceRefused and WrongRows too."""
-        until = Deadline(deadline)
-        with httpx2.Client(headers=dict(self.headers), follow_redirects=False) as client:
-            tables = [
-                page.rows
-                for address in self._addresses(span, keys)
-                for page in self._pages(client, address, until)
-            ]
+        tables = [self._table(page) for page in self._all_pages(span, keys, Deadline(deadline))]
         return cleaned(joined(tables, urlsplit(self.url).netloc), self.time, self.unit, span)
+
+    def records(
+        self, span: CoverageRange, keys: Sequence[Key], deadline: float | None
+    ) -> list[Any]:
+        """What JSON pages hold of the range, and perhaps more, as it was sent: to be judged one by
+        one. Raises what `fetch` raises.
+        """
+        pages = self._all_pages(span, keys, Deadline(deadline))
+        return [record for page in pages for record in page.rows]
+
+    def _all_pages(
+        self, span: CoverageRange, keys: Sequence[Key], until: Deadline
+    ) -> Iterator[_Page]:
+        with httpx2.Client(headers=dict(self.headers), follow_redirects=False) as client:
+            for address in self._addresses(span, keys):
+                yield from self._pages(client, address, until)
 
     def _addresses(self, span: CoverageRange, keys: Sequence[Key]) -> list[str]:
         named = set(_PLACE.findall(self.url)) - {"start", "end"}
@@ -177,17 +190,19 @@ class HTTPSource:
         answer, body = asked(client, address, until)
         linked = answer.links.get("next", {}).get("url")
         if self.format == "csv":
-            table, following = _csv_table(body, self.types, self.columns, where), linked
-        else:
-            document = _json(body, where)
-            records = pointed(document, self.rows, where)
-            if not isinstance(records, list):
-                raise WrongRows(f"{where}: what {self.rows!r} leads to is no list")
-            table = renamed(
-                table_of(records, _theirs(self.types, self.columns), where), self.columns
-            )
-            following = linked if self.next is None else _cursor(document, self.next)
-        return _Page(table, following)
+            return _Page(_csv_table(body, self.types, self.columns, where), linked, where)
+        document = _json(body, where)
+        records = pointed(document, self.rows, where)
+        if not isinstance(records, list):
+            raise WrongRows(f"{where}: what {self.rows!r} leads to is no list")
+        following = linked if self.next is None else _cursor(document, self.next)
+        return _Page(records, following, where)
+
+    def _table(self, page: _Page) -> pa.Table:
+        if not isinstance(page.rows, list):
+            return page.rows
+        theirs = _theirs(self.types, self.columns)
+        return renamed(table_of(page.rows, theirs, page.where), self.columns)
 
 
 def asked(

@@ -55,3 +55,12 @@ def one_of(settings: Mapping[str, Any], key: str, allowed: Collection[str], defa
     if found not in allowed:
         raise InvalidSourceSettings(key, f"must be {' or '.join(sorted(allowed))}")
     return str(found)
+
+
+def whole_number(
+    settings: Mapping[str, Any], key: str, default: int, *, least: int, most: int
+) -> int:
+    found = settings.get(key, default)
+    if not isinstance(found, int) or isinstance(found, bool) or not least <= found <= most:
+        raise InvalidSourceSettings(key, f"must be a whole number from {least} to {most}")
+    return found

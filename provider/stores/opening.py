@@ -66,6 +66,7 @@ def source_environment() -> SourceEnvironment:
         hosts=frozenset(settings.SEAMLESS_SOURCE_HOSTS),
         folders=tuple(Path(folder) for folder in settings.SEAMLESS_SOURCE_FOLDERS),
         secrets=settings.SEAMLESS_SOURCE_SECRETS,
+        servers=settings.SEAMLESS_LIVE_SERVERS,
     )
 
 

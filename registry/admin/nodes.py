@@ -48,12 +48,17 @@ class NewNodeForm(BaseDialogForm):
         help_text='As JSON: [{"key": {"symbol": "AAPL"}, "since": null}], or empty.',
     )
     source = forms.JSONField(required=False, widget=UnfoldAdminTextareaWidget)
+    live = forms.JSONField(
+        required=False,
+        widget=UnfoldAdminTextareaWidget,
+        help_text='As JSON: {"type": "redis", "stream": "bars", "time": "ts"}, or empty.',
+    )
     sla = forms.CharField(max_length=50, required=False, widget=UnfoldAdminTextInputWidget)
     description = forms.CharField(required=False, widget=UnfoldAdminTextInputWidget)
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
-        for name, kind in (("store", dict), ("source", dict), ("series", list)):
+        for name, kind in (("store", dict), ("source", dict), ("live", dict), ("series", list)):
             value = cleaned.get(name)
             if value is not None and not isinstance(value, kind):
                 said = "an object" if kind is dict else "a list"
@@ -126,6 +131,7 @@ class NodeAdmin(ReadOnlyAdmin):
             series,
             Panel(title="Store", code=pretty_json(obj.store)),
             Panel(title="Source", code=pretty_json(obj.source)),
+            Panel(title="Live feed", code=pretty_json(obj.live)),
         )
 
 

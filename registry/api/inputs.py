@@ -194,6 +194,7 @@ class NewNode(serializers.Serializer):
     series = serializers.ListField(child=serializers.DictField(), allow_empty=False, required=False)
     store = serializers.DictField()
     source = serializers.DictField(required=False, default=dict)  # type: ignore[assignment]
+    live = serializers.DictField(required=False)
     sla = serializers.CharField(required=False, allow_blank=True)
     description = serializers.CharField(required=False, allow_blank=True)
 

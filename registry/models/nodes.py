@@ -21,7 +21,7 @@ class SLAPolicyDocument(models.Model):
 
 
 class Node(models.Model):
-    """One governed data set: its subject, grid, expected series, store, source and SLA policy.
+    """One governed data set: its subject, grid, series, store, source, live feed and SLA policy.
 
     `series` lists the expected keys as `{"key": {"symbol": "FB"}, "since": epoch seconds or null}`;
     a node without key columns has the one entry `{"key": {}, "since": null}`.
@@ -36,6 +36,7 @@ class Node(models.Model):
     series = models.JSONField(default=list)
     store = models.JSONField(default=dict)
     source = models.JSONField(default=dict)
+    live = models.JSONField(default=dict, help_text="Where the newest bars come from.")
     sla = models.ForeignKey(
         SLAPolicyDocument, models.PROTECT, null=True, blank=True, related_name="nodes"
     )

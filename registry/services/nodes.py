@@ -71,6 +71,7 @@ def register_node(
     store: Mapping[str, Any],
     source: Mapping[str, Any],
     now: datetime,
+    live: Mapping[str, Any] | None = None,
     series: Sequence[Mapping[str, Any]] | None = None,
     anchor: int = 0,
     calendar: str = "",
@@ -101,6 +102,7 @@ def register_node(
             "series": [_series(item) for item in series],
             "store": dict(store),
             "source": dict(source),
+            "live": dict(live or {}),
         }
         check_node_settings(NodeSettings(node_id=node_id, frame=_frame(line), **settings))
         entry.after = {"subject": subject, "sla": sla, **settings}
@@ -115,7 +117,7 @@ def register_node(
 
 # What may change under a node that is in use. The grid and the store are what its segments,
 # certificates and reports speak of: those of another grid or store are another node's.
-CHANGEABLE = ("description", "calendar", "series", "source", "sla")
+CHANGEABLE = ("description", "calendar", "series", "source", "live", "sla")
 
 
 def change_node(*, actor: Actor, node_id: str, now: datetime, **changes: Any) -> Node:
@@ -171,7 +173,7 @@ def node_facts(node: Node) -> dict[str, Any]:
     }
 
 
-_SETTINGS = ("node_id", "interval", "anchor", "calendar", "series", "store", "source")
+_SETTINGS = ("node_id", "interval", "anchor", "calendar", "series", "store", "source", "live")
 
 
 def _facts(node: Node) -> dict[str, Any]:

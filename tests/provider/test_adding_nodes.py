@@ -68,6 +68,20 @@ def test_an_empty_store_has_to_be_told_its_series(world: World, tmp_path: Path) 
     assert post(world, "ravi", asked | {"store": {"type": "parquet"}}).status_code == 403
 
 
+def test_a_live_feed_is_checked_and_kept(world: World, directory: Path, settings: Any) -> None:
+    live = {"type": "redis", "stream": "bars"}
+    answer = post(world, "olive", fields(directory, live=live))
+    assert answer.status_code == 400
+    said = json.loads(answer.content)
+    assert (said["code"], said["setting"]) == ("wrong_live_settings", "server")
+    settings.SEAMLESS_LIVE_SERVERS = {"default": "redis://127.0.0.1/"}
+    assert post(world, "olive", fields(directory, live=live)).status_code == 201
+    assert Node.objects.get(node_id="mine").live == live
+    client, answer = submit(world, "olive", fields(directory) | {"node_id": "other", "live": live})
+    assert "Live feed" in client.get(answer["HX-Redirect"]).content.decode()
+    assert Node.objects.get(node_id="other").live == live
+
+
 def submit(world: World, who: str, form: dict[str, Any]) -> Any:
     client = Client()
     client.force_login(world.cast.user(who))
@@ -92,7 +106,13 @@ def test_the_admin_shows_a_refusal_and_keeps_nothing(world: World, directory: Pa
     client, answer = submit(world, "olive", fields(directory, calendar="NOWHERE"))
     page = client.get(answer["HX-Redirect"]).content.decode()
     assert "no exchange calendar" in page
-    for wrong in ({"store": "["}, {"store": [1]}, {"series": {"a": 1}}, {"interval": 0}):
+    for wrong in (
+        {"store": "["},
+        {"store": [1]},
+        {"live": [1]},
+        {"series": {"a": 1}},
+        {"interval": 0},
+    ):
         _, shown = submit(world, "olive", fields(directory) | wrong)
         assert "HX-Redirect" not in shown
     assert not Node.objects.filter(node_id="mine").exists()

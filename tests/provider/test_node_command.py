@@ -130,6 +130,8 @@ def test_a_node_is_changed_and_shown(world: World) -> None:
         (("change", NODE, "--series", "symbol=A@soon"), "is not a series"),
         (("change", NODE, "--source", "[]"), "no JSON object"),
         (("change", NODE, "--source", "{"), "not JSON"),
+        (("change", NODE, "--live", "[]"), "no JSON object"),
+        (("change", NODE, "--live", '{"type": "redis"}'), "The live feed of"),
         (("change", NODE, "--calendar", "MOON"), "no exchange calendar"),
         (("doctor", "none"), "There is no node"),
         (("doctor", NODE, "--bars", "0"), "at least 1"),

@@ -16,7 +16,8 @@ from coordinator.coverage import CoverageRange
 from coordinator.models import BackfillJob
 from provider.blend import Piece
 from provider.conformance import ConformancePipelineError, SchemaRefused
-from provider.live import set_live_tail_factory
+from provider.live import LiveRows, set_live_tail_factory
+from provider.live.feed import node_tail
 from provider.metrics import COVERAGE_RATIO, PARTIAL_RETURNS, SLA_VIOLATIONS
 from provider.models import Segment
 from provider.seamless import (
@@ -267,11 +268,12 @@ def hung_store(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def live_with(pieces: Sequence[Piece], seconds: float = 0.0) -> Any:
     class Tail:
         asked: list[tuple[int, int]] = []
+        reach_seconds = 10 * DAY
 
-        def read(self, start: int, end: int, *, deadline: float | None) -> Sequence[Piece]:
+        def read(self, start: int, end: int, *, deadline: float | None) -> LiveRows:
             self.asked.append((start, end))
             time.sleep(seconds)
-            return pieces
+            return LiveRows(pieces)
 
     Tail.asked = []
     tail = Tail()
@@ -282,7 +284,7 @@ def live_with(pieces: Sequence[Piece], seconds: float = 0.0) -> Any:
 @pytest.fixture(autouse=True)
 def _no_tail_after() -> Iterator[None]:
     yield
-    set_live_tail_factory(None)
+    set_live_tail_factory(node_tail)
 
 
 @pytest.mark.usefixtures("hung_store")

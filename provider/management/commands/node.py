@@ -51,6 +51,9 @@ class Command(BaseCommand):
                 help="an expected series; `add` without any takes those that the store holds",
             )
             each.add_argument("--source", type=_object, help="where backfills fetch from, as JSON")
+            each.add_argument(
+                "--live", type=_object, help="where the newest bars come from, as JSON"
+            )
             each.add_argument("--sla", help="the name of an SLA policy")
             each.add_argument("--description")
         rules.add_argument("--set", type=_list, help="the rules, as a JSON list; [] for none")
@@ -89,6 +92,7 @@ class Command(BaseCommand):
             now=now,
             series=series,
             source=options["source"] or {},
+            live=options["live"] or {},
             calendar=options["calendar"] or "",
             sla=options["sla"] or "",
             description=options["description"] or "",
