@@ -24,6 +24,7 @@ from coordinator.services.database_clock import database_now
 from coordinator.services.reconciling import reconcile
 from coordinator.services.requesting import request_backfill
 from coordinator.services.running import run_shard
+from provider.metrics import COVERAGE_RATIO, STALENESS
 from registry.actors import Actor
 from registry.models import SchemaVersion
 from tests.cast import OHLC, approved
@@ -87,6 +88,8 @@ def samples() -> dict[tuple[str, tuple[str, ...], tuple[str, ...]], float]:
 
 def emitted(recording: Recording, act: Callable[[], object]) -> Snapshot:
     """Names of what moved, with its labels; events, with their fields."""
+    for gauge in (COVERAGE_RATIO, STALENESS):  # one that is set to what it was has not moved
+        gauge.clear()
     before = samples()
     recording.events.clear()
     act()
