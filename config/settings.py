@@ -209,6 +209,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 
 SEAMLESS_RECONCILE_SECONDS = read_float("SEAMLESS_RECONCILE_SECONDS", 5.0)
+SEAMLESS_LIVE_FEED_SECONDS = read_float("SEAMLESS_LIVE_FEED_SECONDS", 5.0)
 CELERY_BEAT_SCHEDULE = {
     "reconcile-backfills": {
         "task": "coordinator.tasks.reconcile",
@@ -234,6 +235,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "registry.tasks.tend_audit_exports",
         "schedule": 5.0,
         "options": {"expires": 5},
+    },
+    "feed-live-nodes": {
+        "task": "provider.tasks.feed_live_nodes",
+        "schedule": SEAMLESS_LIVE_FEED_SECONDS,
+        "options": {"expires": SEAMLESS_LIVE_FEED_SECONDS},
     },
     "prune-reports": {
         "task": "provider.tasks.prune_conformance_reports",

@@ -13,6 +13,7 @@ from coordinator.lease_state import (
     ShardState,
     ViolationCode,
 )
+from coordinator.origins import Origin
 from registry.models import Node, SchemaVersion
 
 # Plain texts in a fixed order, since migrations repeat them.
@@ -42,6 +43,12 @@ class BackfillJob(models.Model):
     )
     priority = models.IntegerField(default=0)
     source = models.CharField(max_length=300, blank=True, help_text="Whose limits it is under.")
+    origin = models.CharField(
+        max_length=10,
+        choices=[(o.value, o.value) for o in Origin],
+        default=Origin.SOURCE.value,
+        help_text="Whether rows come from the node's source or its live feed.",
+    )
     failure_budget = models.PositiveIntegerField(
         null=True, blank=True, help_text="How many shards may end as violations; empty: all."
     )

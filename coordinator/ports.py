@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from coordinator.coverage import CoverageRange
+from coordinator.origins import Origin
 
 JSONObject = Mapping[str, Any]
 
@@ -26,6 +27,7 @@ class ShardTask:
     interval: int
     range: CoverageRange
     bound_version_id: int
+    origin: str = Origin.SOURCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,20 +162,27 @@ class NoShardHandler(RuntimeError):
         )
 
 
-_factory: ShardHandlerFactory | None = None
+_factories: dict[str, ShardHandlerFactory] = {}
 
 
-def set_shard_handler_factory(factory: ShardHandlerFactory | None) -> None:
-    """Register how a `registry.models.Node` gets its handler; None takes the registration back."""
-    global _factory
-    _factory = factory
+def set_shard_handler_factory(
+    factory: ShardHandlerFactory | None, origin: Origin = Origin.SOURCE
+) -> None:
+    """Register how a `registry.models.Node` gets the handler of jobs of this origin; None takes the
+    registration back.
+    """
+    if factory is None:
+        _factories.pop(origin, None)
+    else:
+        _factories[origin] = factory
 
 
-def shard_handler(node: Any) -> ShardHandler:
-    """The handler of a node. Raises NoShardHandler."""
-    if _factory is None:
+def shard_handler(node: Any, origin: str) -> ShardHandler:
+    """The handler of a node's jobs of this origin. Raises NoShardHandler."""
+    factory = _factories.get(origin)
+    if factory is None:
         raise NoShardHandler
-    return _factory(node)
+    return factory(node)
 
 
 GapFinder = Callable[[Any, Any, Sequence[CoverageRange]], Sequence[CoverageRange]]

@@ -66,8 +66,8 @@ class NodeShardHandler:
         return table
 
     def stage(self, table: pa.Table, shard: ShardTask, epoch: int) -> Staged:
-        versions = _judging_versions(shard.bound_version_id)
-        _refuse_invalid(table, versions)
+        versions = judging_versions(shard.bound_version_id)
+        refuse_invalid(table, versions)
         bound = frame_of(versions[0].content.document)
         store = open_store(self._node, bound)
         file = store.stage(table, shard.shard_id, epoch)
@@ -97,7 +97,7 @@ class NodeShardHandler:
         segment.store.discard(segment.file.name)
 
 
-def _judging_versions(bound_version_id: int) -> Sequence[SchemaVersion]:
+def judging_versions(bound_version_id: int) -> Sequence[SchemaVersion]:
     """The bound version first, then every version that a live rollout enforces, even in part."""
     versions = SchemaVersion.objects.select_related("content")
     bound = versions.get(pk=bound_version_id)
@@ -110,7 +110,7 @@ def _judging_versions(bound_version_id: int) -> Sequence[SchemaVersion]:
     return [bound, *enforced.distinct()]
 
 
-def _refuse_invalid(table: pa.Table, versions: Sequence[SchemaVersion]) -> None:
+def refuse_invalid(table: pa.Table, versions: Sequence[SchemaVersion]) -> None:
     """A row that no judging version accepts is set aside and ends the shard."""
     verdicts = [_validator(version).check(table) for version in versions]
     accepted = np.logical_or.reduce([verdict.row_valid for verdict in verdicts])

@@ -12,6 +12,8 @@ from provider.sla import SLAPolicy
 from registry.errors import InvalidInput
 from registry.models import Node
 
+STABILIZATION_BARS = 2  # of a live feed whose settings do not say
+
 
 def grid_of(node: Node) -> Grid:
     return Grid(node.interval, node.anchor)
@@ -34,6 +36,13 @@ def newest_settled_bar(node: Node, now: datetime, stabilization_bars: int) -> in
     """
     settled = int(now.timestamp()) - stabilization_bars * node.interval
     return settled - (settled - node.anchor) % node.interval
+
+
+def newest_final_bar(node: Node, now: datetime) -> int:
+    """The last bar that no feed changes any more; of a node without one, the last that is over."""
+    if not node.live:
+        return newest_ended_bar(node, now)
+    return newest_settled_bar(node, now, node.live.get("stabilization_bars", STABILIZATION_BARS))
 
 
 def reaches_present(node: Node, window: Window, now: datetime) -> bool:

@@ -35,6 +35,7 @@ from provider.node_view import (
     expected_series,
     grid_of,
     newest_ended_bar,
+    newest_final_bar,
     reaches_present,
 )
 from provider.planning import Coverage, measure_coverage
@@ -199,15 +200,22 @@ def repair(request: ReadRequest, coverage: Coverage | None, clock: SLAClock) -> 
 
 
 def wanted_ranges(request: ReadRequest, coverage: Coverage) -> list[CoverageRange]:
-    """What a backfill could bring: missing, from a node with a source, and not settled lately."""
+    """What a backfill could bring: missing, from a node with a source, not settled lately, and not
+    of the newest bars that its feed may still change.
+    """
     node = request.node
     if not coverage.missing_bars or not node.source:
         return []
     missing = coverage.missing_ranges()
     if request.strategy is not Strategy.AUTO_BACKFILL:
         missing = subtract(missing, _settled(request), node.interval)
+    missing = _final(missing, newest_final_bar(node, request.now))
     source = source_of(node)
     return [span for span in missing if source is not None and can_fetch(source, span)]
+
+
+def _final(ranges: Sequence[CoverageRange], newest: int) -> list[CoverageRange]:
+    return [CoverageRange(start, min(end, newest)) for start, end in ranges if start <= newest]
 
 
 def start_backfill(

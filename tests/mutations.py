@@ -467,6 +467,11 @@ COMMANDS: dict[str, dict[str, Cover]] = {
             "tests/registry/test_policy_command.py::test_who_may_not_is_refused_and_recorded"
         ),
     },
+    "live": {
+        "feed": Shown(
+            "tests/provider/test_live_feeding.py::test_what_has_settled_is_stored_by_an_ordinary_shard"
+        ),
+    },
     "lease": {
         "list": READS,
         "recover": SameAs(("post", "v1/leases/fail")),

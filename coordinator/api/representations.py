@@ -26,6 +26,7 @@ def job_json(job: BackfillJob) -> dict[str, Any]:
         "state": job.state,
         "priority": job.priority,
         "source": job.source,
+        "origin": job.origin,
         "failure_budget": job.failure_budget,
         "expected_bars": job.expected_bars,
         "requested_by": job.requested_by,

@@ -7,6 +7,7 @@ from typing import Any
 
 from coordinator.lease_state import ACTIVE_JOB_STATES, ShardState
 from coordinator.models import BackfillJob, BackfillShard
+from coordinator.origins import settings_of
 from coordinator.services.job_rows import job_numbered
 from registry.canonical import canonicalize, fingerprint
 from registry.errors import Conflict
@@ -42,7 +43,7 @@ def certificate_of(job: BackfillJob) -> dict[str, Any]:
     shards = list(job.shards.order_by("range_start"))
     done = [shard for shard in shards if shard.state == ShardState.DONE]
     digest = canonicalize([[shard.range_start, shard.range_end, shard.checksum] for shard in done])
-    version = job.bound_version
+    version, settings = job.bound_version, settings_of(job.node, job.origin)
     return {
         "format": FORMAT,
         "state": job.state,
@@ -55,7 +56,7 @@ def certificate_of(job: BackfillJob) -> dict[str, Any]:
             "fingerprint": version.resolved_fingerprint,
         },
         "releases": _releases(job),
-        "sources": [{"name": job.source, "settings": fingerprint(job.node.source)}],
+        "sources": [{"name": job.source, "settings": fingerprint(settings)}],
         "expected_bars": job.expected_bars,
         "written_bars": sum(shard.n_rows or 0 for shard in done),
         "checksum": f"sha256:{hashlib.sha256(digest).hexdigest()}",

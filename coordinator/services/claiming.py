@@ -193,6 +193,7 @@ def _claim_of(
             interval=job.interval,
             range=shard.range,
             bound_version_id=version,
+            origin=job.origin,
         ),
         epoch=epoch,
         attempt=attempt,

@@ -94,7 +94,7 @@ def release_quarantine(*, actor: Actor, row_id: int, reason: str, now: datetime)
             open_again(job, job.shards.filter(pk=shard.pk), now=now)
             request = BackfillRequest(created=(), joined=(job.pk,))
         else:
-            wish = Wish(job.node, [shard.range], latest, job.priority)
+            wish = Wish(job.node, [shard.range], latest, job.priority, origin=job.origin)
             request = carry_out(outline_of(wish), actor=actor, now=now, requested_by=actor.name)
         entry.after = {"rows": released, "shard": shard.pk, "jobs": request.job_ids}
         return request

@@ -19,6 +19,7 @@ from coordinator.lease_state import (
     queue_rank,
 )
 from coordinator.models import BackfillJob, BackfillShard
+from coordinator.origins import Origin, settings_of
 from coordinator.queue import announce
 from coordinator.services.expectations import expected_in
 from coordinator.services.job_rows import lock_node
@@ -68,6 +69,7 @@ class Wish:
     priority: int = 0
     newest_first: bool = False
     failure_budget: FailureBudget = NO_BUDGET
+    origin: str = Origin.SOURCE
 
 
 def request_backfill(
@@ -82,6 +84,7 @@ def request_backfill(
     wanted_until: datetime | None = None,
     priority: int = 0,
     world: str = "",
+    origin: Origin = Origin.SOURCE,
 ) -> BackfillRequest:
     """Make sure that active jobs cover the missing ranges: closed, in epoch seconds, on the grid.
 
@@ -90,7 +93,7 @@ def request_backfill(
     until the reader detaches or `wanted_until` (the end of its budget) has passed.
     Raises InvalidInput for ranges off the grid, a version of another subject, or too much at once.
     """
-    wish = Wish(node, tuple(missing), bound_version, priority)
+    wish = Wish(node, tuple(missing), bound_version, priority, origin=origin)
     with transaction.atomic():
         lock_node(node.pk)
         return carry_out(
@@ -263,7 +266,8 @@ def _create(
         range_end=end,
         lease_key=lease_key(node.node_id, node.interval, start, end, version.pk),
         priority=wish.priority,
-        source=source_name(node.source),
+        origin=wish.origin,
+        source=source_name(settings_of(node, wish.origin)),
         failure_budget=wish.failure_budget.of(len(planned.shards)),
         expected_bars=planned.expected_bars,
         requested_by=requested_by,

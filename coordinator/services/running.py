@@ -69,7 +69,7 @@ def run_shard(*, claim: Claim, signal: CancelSignal | None = None) -> ShardRun:
 
 def _run(claim: Claim, signal: CancelSignal) -> ShardRun:
     try:
-        handler = shard_handler(claim.node)
+        handler = shard_handler(claim.node, claim.task.origin)
         with Heartbeat(claim, signal):
             staged = _staged(claim, handler, signal)
     except ShardRefused as refusal:

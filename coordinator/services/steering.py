@@ -239,7 +239,7 @@ def _under_the_latest_version(
     assert latest is not None, "a subject with a bound version has a latest one"
     ranges = merge_coverage(shards.values_list("range_start", "range_end"), job.interval)
     budget = FailureBudget(shards=job.failure_budget)
-    wish = Wish(job.node, ranges, latest, job.priority, newest_first, budget)
+    wish = Wish(job.node, ranges, latest, job.priority, newest_first, budget, origin=job.origin)
     return carry_out(outline_of(wish), actor=actor, now=now, requested_by=actor.name)
 
 

@@ -13,16 +13,24 @@ from provider.live.entries import Decoded, decode
 from provider.live.polled import PolledHTTP
 from provider.live.received import LiveSource
 from provider.live.redis_stream import RedisStream
+from provider.node_view import STABILIZATION_BARS
 from provider.sources import InvalidSourceSettings, SourceEnvironment
 from provider.sources.http import SourceRefused
 from provider.sources.rows import WrongRows
 from provider.sources.settings import whole_number
 from provider.stores.opening import source_environment
+from registry.errors import Conflict
 from registry.frame import Frame
 from registry.models import Node
 
 MALFORMED_FLAG, CUT_FLAG = "live_malformed", "live_cut"
 _OWN = ("type", "stabilization_bars", "lookback_bars")
+
+
+class NoLiveFeed(Conflict):
+    code = "no_live_feed"
+    title = "Node without a live feed"
+
 
 LiveSourceFactory = Callable[[Mapping[str, Any], SourceEnvironment], LiveSource]
 _TYPES: Mapping[str, LiveSourceFactory] = {
@@ -39,7 +47,7 @@ class LiveFeed:
     """
 
     source: LiveSource
-    stabilization_bars: int = 2
+    stabilization_bars: int = STABILIZATION_BARS
     lookback_bars: int = 1_000
 
 
@@ -54,7 +62,9 @@ def open_live(settings: Mapping[str, Any], environment: SourceEnvironment) -> Li
     rest = {key: value for key, value in settings.items() if key not in _OWN}
     return LiveFeed(
         source=_TYPES[name](rest, environment),
-        stabilization_bars=whole_number(settings, "stabilization_bars", 2, least=1, most=1_000),
+        stabilization_bars=whole_number(
+            settings, "stabilization_bars", STABILIZATION_BARS, least=1, most=1_000
+        ),
         lookback_bars=whole_number(settings, "lookback_bars", 1_000, least=1, most=100_000),
     )
 
@@ -93,13 +103,28 @@ class NodeTail:
         return LiveRows(pieces, tuple(_findings(decoded, received.cut, len(received.entries))))
 
 
+def tail_of(node: Node, frame: Frame) -> NodeTail:
+    """For those who cannot do without it. Raises NoLiveFeed and LiveUnavailable."""
+    try:
+        feed = live_feed_of(node)
+    except InvalidSourceSettings as wrong:
+        raise LiveUnavailable(_wrong_settings(wrong)) from None
+    if feed is None:
+        raise NoLiveFeed(f"{node.node_id} has no live feed to take bars from.")
+    return NodeTail(node, frame, feed)
+
+
 def node_tail(node: Node, frame: Frame) -> LiveTail | None:
     """For `set_live_tail_factory`. A feed whose settings do not hold any more is unavailable."""
     try:
         feed = live_feed_of(node)
         return None if feed is None else NodeTail(node, frame, feed)
     except InvalidSourceSettings as wrong:
-        return _NoTail(f"the settings of the live feed: {wrong.key!r} {wrong.reason}")
+        return _NoTail(_wrong_settings(wrong))
+
+
+def _wrong_settings(wrong: InvalidSourceSettings) -> str:
+    return f"the settings of the live feed: {wrong.key!r} {wrong.reason}"
 
 
 @dataclass(frozen=True, slots=True)

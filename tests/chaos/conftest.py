@@ -50,7 +50,7 @@ def arena(
     monkeypatch.setenv("SEAMLESS_CHAOS_FOLDER", str(folder))
     from tests.chaos.worker_side import ArmedHandler  # needs the folder's name when imported
 
-    before = ports._factory
+    before = ports._factories.get("source")
     ports.set_shard_handler_factory(lambda node: ArmedHandler())  # this process runs shards too
     yield arena
     ports.set_shard_handler_factory(before)

@@ -147,7 +147,8 @@ def _store_anyway(shard_id: int, before: Any, after: Any, **fields: Any) -> bool
 
     from coordinator.models import BackfillShard
 
-    return BackfillShard.objects.filter(pk=shard_id).update(**asdict(after), **fields) == 1
+    written = {name: value for name, value in asdict(after).items() if name != "epoch"}
+    return BackfillShard.objects.filter(pk=shard_id).update(**written, **fields) == 1
 
 
 def _take_over() -> None:

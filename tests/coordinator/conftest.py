@@ -45,7 +45,7 @@ def handler() -> Iterator[TinyHandler]:
     """The one handler of every node, for this test."""
     from coordinator import ports
 
-    before, tiny = ports._factory, TinyHandler()
+    before, tiny = ports._factories.get("source"), TinyHandler()
     set_shard_handler_factory(lambda node: tiny)
     yield tiny
     set_shard_handler_factory(before)

@@ -389,7 +389,7 @@ def test_a_lease_lost_while_staging_discards_what_was_staged(house, handler):
 
 def test_without_a_handler_the_attempt_fails_and_says_what_to_do(house, monkeypatch):
     house.request((0, 100))
-    monkeypatch.setattr("coordinator.ports._factory", None)
+    monkeypatch.setattr("coordinator.ports._factories", {})
     run = run_shard(claim=claim())
     assert run.state == "failed"
     assert "INSTALLED_APPS" in run.error
