@@ -52,6 +52,11 @@ def canonicalize(document: JSON) -> bytes:
 
     Raises `NotCanonical` for the first place that has no canonical form or is beyond `MAX_DEPTH`.
     """
+    if _is_plain(document, MAX_DEPTH):
+        try:
+            return _PLAIN.encode(document).encode()
+        except UnicodeEncodeError:
+            pass  # a lone surrogate: refused below, with its place
     for refusal in iter_refusals(document):
         raise refusal
     return rfc8785.dumps(cast(Any, document))
@@ -127,6 +132,32 @@ def iter_refusals(
             return
         for reason in _refusals(value, readable):
             yield NotCanonical(pointer(path), reason)
+
+
+# Writes what `_is_plain` lets through as RFC 8785 does, and many times as fast.
+_PLAIN = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, check_circular=False, sort_keys=True, separators=(",", ":")
+)
+
+
+def _is_plain(value: object, depth: int) -> bool:
+    """Whether it is without refusals but for its texts, without fractions, its names all ASCII.
+
+    Names of other characters may sort another way, by UTF-16 code units.
+    """
+    kind = type(value)
+    if kind is str or kind is bool or value is None:
+        return True
+    if kind is int:
+        return -MAX_SAFE_INTEGER <= cast(int, value) <= MAX_SAFE_INTEGER
+    if depth == 0:
+        return False
+    if kind is dict:
+        return all(
+            type(name) is str and name.isascii() and _is_plain(item, depth - 1)
+            for name, item in cast(dict[object, object], value).items()
+        )
+    return kind is list and all(_is_plain(item, depth - 1) for item in cast(list[object], value))
 
 
 def _is_unsafe_integer(number: int | float) -> bool:

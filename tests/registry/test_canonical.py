@@ -6,6 +6,7 @@ import struct
 from typing import Any
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -101,6 +102,22 @@ def test_the_order_of_properties_makes_no_difference(document: dict[str, Any], r
     random.shuffle(names)
     shuffled = {name: document[name] for name in names}
     assert fingerprint(shuffled) == fingerprint(document)
+
+
+ascii_names = st.text(st.characters(max_codepoint=127), max_size=8)
+plain_scalars = st.none() | st.booleans() | safe_integers | st.text()
+plain = st.recursive(
+    plain_scalars,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(ascii_names, inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(documents | plain)
+def test_what_is_written_the_fast_way_is_written_as_the_independent_library_does(
+    document: Any,
+) -> None:
+    assert canonicalize(document) == rfc8785.dumps(document)
 
 
 @given(documents)
