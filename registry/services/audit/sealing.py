@@ -18,6 +18,7 @@ from registry.audit.merkle import Edge, extend
 from registry.errors import SeamlessError
 from registry.models.audit import AuditCheckpoint, AuditLeaf, AuditNode, AuditPending
 from registry.services.audit import publishing
+from registry.services.audit.bulk import insert_rows
 from registry.services.audit.head import edge_under, latest_checkpoint, log_origin
 from registry.services.audit.signing import promote_next_key, signer_in_force
 
@@ -115,12 +116,16 @@ def take_sealer_lock(*, wait: bool = False) -> bool:
 
 def _extend_log(edge: Edge, events: Sequence[tuple[int, bytes]], now: datetime) -> Checkpoint:
     grown, completed = extend(edge, (leaf for _, leaf in events))
-    AuditLeaf.objects.bulk_create(
-        AuditLeaf(seq=seq, event_id=event, leaf=leaf)
-        for seq, (event, leaf) in enumerate(events, start=edge.size)
+    numbered = enumerate(events, start=edge.size)
+    insert_rows(
+        AuditLeaf,
+        ("seq", "event", "leaf"),
+        [(seq, event, leaf) for seq, (event, leaf) in numbered],
     )
-    AuditNode.objects.bulk_create(
-        AuditNode(level=node.level, idx=node.index, hash=node.hash) for node in completed
+    insert_rows(
+        AuditNode,
+        ("level", "idx", "hash"),
+        [(node.level, node.index, node.hash) for node in completed],
     )
     # By what was sealed just now, not "up to the last id": a late committer may have a lower one.
     sealed = AuditLeaf.objects.filter(seq__gte=edge.size).values("event_id")
