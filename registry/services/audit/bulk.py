@@ -15,7 +15,7 @@ def insert_rows(model: type[Model], fields: Sequence[str], rows: Sequence[Sequen
     """Insert `rows`, each the values of `fields` as the database takes them."""
     if not rows:
         return
-    found = [model._meta.get_field(name) for name in fields]
+    found: list[Any] = [model._meta.get_field(name) for name in fields]
     columns = ", ".join(f'"{field.column}"' for field in found)
     into = f'INSERT INTO "{model._meta.db_table}" ({columns})'
     with connection.cursor() as cursor:
