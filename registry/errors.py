@@ -57,6 +57,8 @@ class NotFound(SeamlessError):
 class Hidden(NotFound):
     """It exists, but not for this caller: answered as if it did not, and recorded as denied."""
 
+    recorded = False  # an action that refused it has it in its own record
+
 
 class Conflict(SeamlessError):
     code = "conflict"

@@ -76,7 +76,7 @@ def problem_response(error: Exception, context: Mapping[str, Any]) -> HttpRespon
     """DRF's exception handler: a plain response, so that no data renderer dresses an error."""
     request = context.get("request")
     plain = getattr(request, "_request", request)
-    if isinstance(error, Hidden) and request is not None:
+    if isinstance(error, Hidden) and not error.recorded and request is not None:
         record_denial(request, error.detail)
     if isinstance(error, SeamlessError):
         return refusal(plain, error)

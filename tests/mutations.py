@@ -201,7 +201,7 @@ ADDRESSES: dict[tuple[str, str], Cover] = {
         body={"name": "risk", "owner_team": "research"},
         after=True,
     ),
-    ("post", "api/v1/consumers/<str:name>/tokens"): Exercised(
+    ("post", "api/v1/consumers/<str:consumer>/tokens"): Exercised(
         "cy",
         "api/v1/consumers/consumer-a/tokens",
         "token.issue",
@@ -210,7 +210,7 @@ ADDRESSES: dict[tuple[str, str], Cover] = {
         body={"scopes": ["read"]},
         after=True,
     ),
-    ("post", "api/v1/consumers/<str:name>/subscriptions"): Exercised(
+    ("post", "api/v1/consumers/<str:consumer>/subscriptions"): Exercised(
         "cy",
         "api/v1/consumers/consumer-a/subscriptions",
         "consumer.subscribe",
@@ -220,7 +220,7 @@ ADDRESSES: dict[tuple[str, str], Cover] = {
         prepare=lambda world: world.grow("b"),
         after=True,
     ),
-    ("post", "api/v1/consumers/<str:name>/grants"): Exercised(
+    ("post", "api/v1/consumers/<str:consumer>/grants"): Exercised(
         "ada",
         "api/v1/consumers/consumer-a/grants",
         "consumer.grant",
@@ -282,13 +282,13 @@ ADDRESSES: dict[tuple[str, str], Cover] = {
     ("post", "api/v1/gate-policies"): MATRIX,
     ("post", "api/v1/bundle-file/plan"): Unrecorded("compares, and changes nothing"),
     ("post", "api/v1/bundle-file/apply"): BUNDLE_FILE,
-    ("post", "api/v1/bundles/<str:name>/change"): Unproven(f"{_SERVICES}.releases"),
-    ("post", "api/v1/bundles/<str:name>/cut"): Unproven(f"{_SERVICES}.releases"),
-    ("post", "api/v1/consumers/<str:name>/grants/revoke"): Unproven(f"{_SERVICES}.consumers"),
-    ("post", "api/v1/consumers/<str:name>/subscriptions/<str:bundle>/end"): Unproven(
+    ("post", "api/v1/bundles/<str:bundle>/change"): Unproven(f"{_SERVICES}.releases"),
+    ("post", "api/v1/bundles/<str:bundle>/cut"): Unproven(f"{_SERVICES}.releases"),
+    ("post", "api/v1/consumers/<str:consumer>/grants/revoke"): Unproven(f"{_SERVICES}.consumers"),
+    ("post", "api/v1/consumers/<str:consumer>/subscriptions/<str:bundle>/end"): Unproven(
         f"{_SERVICES}.consumers"
     ),
-    ("post", "api/v1/consumers/<str:name>/switch"): Unproven(f"{_SERVICES}.consumers"),
+    ("post", "api/v1/consumers/<str:consumer>/switch"): Unproven(f"{_SERVICES}.consumers"),
     ("post", "api/v1/nodes"): Exercised(
         "ada",
         "api/v1/nodes",
@@ -372,8 +372,8 @@ READS = Unrecorded("reads")
 _SUBJECT = "api/v1/subjects/<str:subject>"
 _PROPOSAL = "api/v1/proposals/<int:proposal_id>"
 _BACKFILL = "api/v1/backfills/<int:job_id>"
-_BUNDLE = "api/v1/bundles/<str:name>"
-_CONSUMER = "api/v1/consumers/<str:name>"
+_BUNDLE = "api/v1/bundles/<str:bundle>"
+_CONSUMER = "api/v1/consumers/<str:consumer>"
 _ROLLOUT = "api/v1/rollouts/<int:rollout_id>"
 
 

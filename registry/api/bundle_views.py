@@ -15,13 +15,20 @@ from registry.errors import InvalidInput
 from registry.models import Bundle, Release
 from registry.request_context import actor_of
 from registry.services import releases
-from registry.services.bundle_plans import apply_bundles, export_bundles, plan_bundles
+from registry.services.bundle_plans import (
+    apply_bundles,
+    export_bundles,
+    plan_bundles,
+    require_known,
+)
 from registry.services.comparisons import compare_releases
+from registry.services.visibility import visible
 
 
 class Bundles(GovernanceView):
     def get(self, request: Request) -> Response:
-        found = Bundle.objects.select_related("owner_team", "gate_policy").order_by("name")[:PAGE]
+        bundles = Bundle.objects.select_related("owner_team", "gate_policy")
+        found = visible(actor_of(request), bundles).order_by("name")[:PAGE]
         return Response({"bundles": [releases.bundle_facts(b) | {"name": b.name} for b in found]})
 
     def post(self, request: Request) -> Response:
@@ -31,39 +38,38 @@ class Bundles(GovernanceView):
 
 
 class BundleDetail(GovernanceView):
-    def get(self, request: Request, name: str) -> Response:
-        return Response(representations.bundle_json(releases.bundle_named(name)))
+    def get(self, request: Request, bundle: str) -> Response:
+        return Response(representations.bundle_json(releases.bundle_named(bundle)))
 
 
 class ChangeBundle(GovernanceView):
-    def post(self, request: Request, name: str) -> Response:
+    def post(self, request: Request, bundle: str) -> Response:
         releases.change_bundle(
             actor=actor_of(request),
-            name=name,
+            name=bundle,
             now=timezone.now(),
             **body_of(request, inputs.BundleChange),
         )
-        return Response(representations.bundle_json(releases.bundle_named(name)))
+        return Response(representations.bundle_json(releases.bundle_named(bundle)))
 
 
 class CutRelease(GovernanceView):
-    def post(self, request: Request, name: str) -> Response:
-        release = releases.cut_release(actor=actor_of(request), name=name, now=timezone.now())
+    def post(self, request: Request, bundle: str) -> Response:
+        release = releases.cut_release(actor=actor_of(request), name=bundle, now=timezone.now())
         return Response(representations.release_json(release))
 
 
 class Releases(GovernanceView):
     """The releases of a bundle, the newest first."""
 
-    def get(self, request: Request, name: str) -> Response:
-        bundle = releases.bundle_named(name)
-        found = bundle.releases.order_by("-number")[:PAGE]
+    def get(self, request: Request, bundle: str) -> Response:
+        found = releases.bundle_named(bundle).releases.order_by("-number")[:PAGE]
         return Response({"releases": [_brief(release) for release in found]})
 
 
 class ReleaseDetail(GovernanceView):
-    def get(self, request: Request, name: str, number: int) -> Response:
-        release = releases.release_of(name, number)
+    def get(self, request: Request, bundle: str, number: int) -> Response:
+        release = releases.release_of(bundle, number)
         answer = Response(representations.release_json(release))
         answer["ETag"] = f'"{release.fingerprint}"'
         return answer
@@ -72,11 +78,11 @@ class ReleaseDetail(GovernanceView):
 class CompareReleases(GovernanceView):
     """What `number` has over the release in `?with=`."""
 
-    def get(self, request: Request, name: str, number: int) -> Response:
+    def get(self, request: Request, bundle: str, number: int) -> Response:
         other = request.query_params.get("with", "")
         if not other.isdecimal() or len(other) > 9:
             raise InvalidInput("Name the release to compare with: ?with=1.", parameter="with")
-        before, after = releases.release_of(name, int(other)), releases.release_of(name, number)
+        before, after = releases.release_of(bundle, int(other)), releases.release_of(bundle, number)
         return Response(asdict(compare_releases(before, after)))
 
 
@@ -84,7 +90,7 @@ class ExportBundles(GovernanceView):
     """The bundles as a file; `?bundle=` selects, and may come more than once."""
 
     def get(self, request: Request) -> Response:
-        found = export_bundles(request.query_params.getlist("bundle"))
+        found = export_bundles(actor_of(request), request.query_params.getlist("bundle"))
         return Response({"file": format_bundle_file(found)})
 
 
@@ -93,18 +99,16 @@ class PlanBundles(GovernanceView):
 
     def post(self, request: Request) -> Response:
         wanted = parse_bundle_file(body_of(request, inputs.BundleFile)["file"])
+        require_known(actor_of(request), wanted)
         return Response(representations.plan_json(plan_bundles(wanted)))
 
 
 class ApplyBundles(GovernanceView):
     def post(self, request: Request) -> Response:
-        fields = body_of(request, inputs.BundleFileWithPlan)
-        done = apply_bundles(
-            actor=actor_of(request),
-            wanted=parse_bundle_file(fields["file"]),
-            plan=fields["plan"],
-            now=timezone.now(),
-        )
+        fields, actor = body_of(request, inputs.BundleFileWithPlan), actor_of(request)
+        wanted = parse_bundle_file(fields["file"])
+        require_known(actor, wanted)
+        done = apply_bundles(actor=actor, wanted=wanted, plan=fields["plan"], now=timezone.now())
         return Response(representations.plan_json(done))
 
 

@@ -12,12 +12,14 @@ from registry.api.views import CREATED
 from registry.models import Consumer
 from registry.request_context import actor_of
 from registry.services import consumers, tokens
+from registry.services.visibility import visible
 
 
 class Consumers(GovernanceView):
     def get(self, request: Request) -> Response:
-        found = Consumer.objects.select_related("owner_team").order_by("name")[:PAGE]
-        return Response({"consumers": [representations.consumer_json(c) for c in found]})
+        found = visible(actor_of(request), Consumer.objects.select_related("owner_team"))
+        shown = [representations.consumer_json(one) for one in found.order_by("name")[:PAGE]]
+        return Response({"consumers": shown})
 
     def post(self, request: Request) -> Response:
         fields = body_of(request, inputs.NewConsumer)
@@ -28,28 +30,28 @@ class Consumers(GovernanceView):
 class ConsumerDetail(GovernanceView):
     """Its subscriptions, live rollouts, and each node it may read with what governs it, if any."""
 
-    def get(self, request: Request, name: str) -> Response:
-        consumer = consumers.consumer_named(name)
-        return Response(representations.consumer_detail_json(consumer))
+    def get(self, request: Request, consumer: str) -> Response:
+        shown = representations.consumer_detail_json(consumers.consumer_named(consumer))
+        return Response(shown)
 
 
 class SwitchConsumer(GovernanceView):
-    def post(self, request: Request, name: str) -> Response:
-        consumer = consumers.switch_consumer(
+    def post(self, request: Request, consumer: str) -> Response:
+        switched = consumers.switch_consumer(
             actor=actor_of(request),
-            consumer=name,
+            consumer=consumer,
             now=timezone.now(),
             **body_of(request, inputs.Switch),
         )
-        return Response(representations.consumer_json(consumer))
+        return Response(representations.consumer_json(switched))
 
 
 class ConsumerTokens(GovernanceView):
-    def post(self, request: Request, name: str) -> Response:
+    def post(self, request: Request, consumer: str) -> Response:
         fields = body_of(request, inputs.NewToken)
         token = tokens.issue_consumer_token(
             actor=actor_of(request),
-            consumer=consumers.consumer_named(name),
+            consumer=consumers.consumer_named(consumer),
             scopes=fields["scopes"],
             lifetime=timedelta(days=fields["days"]),
             label=fields["label"],
@@ -72,11 +74,11 @@ class RevokeToken(GovernanceView):
 
 
 class Subscriptions(GovernanceView):
-    def post(self, request: Request, name: str) -> Response:
+    def post(self, request: Request, consumer: str) -> Response:
         now = timezone.now()
         rollout = consumers.subscribe(
             actor=actor_of(request),
-            consumer=name,
+            consumer=consumer,
             now=now,
             **body_of(request, inputs.NewSubscription),
         )
@@ -85,34 +87,40 @@ class Subscriptions(GovernanceView):
 
 
 class EndSubscription(GovernanceView):
-    def post(self, request: Request, name: str, bundle: str) -> Response:
+    def post(self, request: Request, consumer: str, bundle: str) -> Response:
         consumers.unsubscribe(
             actor=actor_of(request),
-            consumer=name,
+            consumer=consumer,
             bundle=bundle,
             now=timezone.now(),
             **body_of(request, inputs.Reason),
         )
-        return Response({"consumer": name, "bundle": bundle, "subscribed": False})
+        return Response({"consumer": consumer, "bundle": bundle, "subscribed": False})
 
 
 class Grants(GovernanceView):
-    def post(self, request: Request, name: str) -> Response:
+    """The node's owners let another team's consumer read it; the service refuses anyone else."""
+
+    unseen = frozenset({"consumer"})
+
+    def post(self, request: Request, consumer: str) -> Response:
         node_id = body_of(request, inputs.NewGrant)["node"]
         consumers.grant_node(
-            actor=actor_of(request), consumer=name, node_id=node_id, now=timezone.now()
+            actor=actor_of(request), consumer=consumer, node_id=node_id, now=timezone.now()
         )
-        return Response({"consumer": name, "node": node_id}, status=CREATED)
+        return Response({"consumer": consumer, "node": node_id}, status=CREATED)
 
 
 class RevokeGrant(GovernanceView):
-    def post(self, request: Request, name: str) -> Response:
+    unseen = frozenset({"consumer"})
+
+    def post(self, request: Request, consumer: str) -> Response:
         fields = body_of(request, inputs.EndedGrant)
         consumers.revoke_grant(
             actor=actor_of(request),
-            consumer=name,
+            consumer=consumer,
             node_id=fields["node"],
             reason=fields["reason"],
             now=timezone.now(),
         )
-        return Response({"consumer": name, "node": fields["node"], "granted": False})
+        return Response({"consumer": consumer, "node": fields["node"], "granted": False})

@@ -14,6 +14,7 @@ from registry.models import Proposal, ProposalState, SchemaVersion, Subject
 from registry.request_context import actor_of
 from registry.services import impact, proposals, replays, subjects, versions, waivers
 from registry.services.open_proposals import proposal_numbered
+from registry.services.visibility import require_visible, visible
 from registry.sunsets import sunset_headers
 
 CREATED, ACCEPTED = 201, 202
@@ -21,8 +22,9 @@ CREATED, ACCEPTED = 201, 202
 
 class Subjects(GovernanceView):
     def get(self, request: Request) -> Response:
-        found = Subject.objects.select_related("owner_team").order_by("name")[:PAGE]
-        return Response({"subjects": [representations.subject_json(s) for s in found]})
+        found = visible(actor_of(request), Subject.objects.select_related("owner_team"))
+        shown = [representations.subject_json(one) for one in found.order_by("name")[:PAGE]]
+        return Response({"subjects": shown})
 
     def post(self, request: Request) -> Response:
         fields = body_of(request, inputs.NewSubject)
@@ -90,7 +92,8 @@ class Proposals(GovernanceView):
     """The newest first; `?state=` and `?subject=` select."""
 
     def get(self, request: Request) -> Response:
-        found = Proposal.objects.select_related("subject", "author").order_by("-pk")
+        proposals = Proposal.objects.select_related("subject", "author")
+        found = visible(actor_of(request), proposals).order_by("-pk")
         if state := request.query_params.get("state"):
             if state not in ProposalState.values:
                 known = ", ".join(ProposalState.values)
@@ -147,10 +150,12 @@ class ApproveTogether(GovernanceView):
     """Several proposals at once: what comes of them is one release of each bundle."""
 
     def post(self, request: Request) -> Response:
-        fields = body_of(request, inputs.JointReview)
+        fields, actor = body_of(request, inputs.JointReview), actor_of(request)
+        wanted = fields.pop("proposals")
+        require_visible(actor, Proposal, wanted)
         versions = proposals.approve_proposals(
-            actor=actor_of(request),
-            proposal_ids=fields.pop("proposals"),
+            actor=actor,
+            proposal_ids=wanted,
             now=timezone.now(),
             **fields,
         )

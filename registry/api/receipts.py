@@ -16,6 +16,7 @@ from rest_framework.views import APIView
 from registry.services.audit import wait_until_sealed
 from registry.services.audit.receipts import collecting
 
+NOT_FOUND = 404
 _WAIT = re.compile(r"(?:^|,)\s*wait\s*=\s*\"?(\d{1,4})\"?\s*(?:[,;]|$)", re.IGNORECASE)
 
 
@@ -25,7 +26,8 @@ class AuditedView(APIView):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         with collecting() as recorded:
             answer = super().dispatch(request, *args, **kwargs)
-        if recorded and request.method not in SAFE_METHODS:
+        # A 404 says nothing: the record would tell what exists from what does not.
+        if recorded and request.method not in SAFE_METHODS and answer.status_code != NOT_FOUND:
             _tell(answer, recorded, request.headers.get("Prefer", ""))
         return answer
 

@@ -10,19 +10,23 @@ from rest_framework.response import Response
 from registry.api import inputs, representations
 from registry.api.governing import PAGE, GovernanceView, body_of
 from registry.api.views import CREATED
-from registry.models import GatePolicy, Incident
+from registry.models import Consumer, GatePolicy, Incident
 from registry.request_context import actor_of
 from registry.services import gate_policies, gates, incidents, rollouts
+from registry.services.visibility import require_visible, visible
 
 
 class Rollouts(GovernanceView):
     """The live rollouts, or with `?ended=true` all of them, the newest first."""
 
     def get(self, request: Request) -> Response:
-        found = rollouts.all_rollouts(
-            consumer=request.query_params.get("consumer", ""),
-            bundle=request.query_params.get("bundle", ""),
-            ended=request.query_params.get("ended") == "true",
+        found = visible(
+            actor_of(request),
+            rollouts.all_rollouts(
+                consumer=request.query_params.get("consumer", ""),
+                bundle=request.query_params.get("bundle", ""),
+                ended=request.query_params.get("ended") == "true",
+            ),
         )
         return Response({"rollouts": [representations.rollout_facts(r) for r in found[:PAGE]]})
 
@@ -108,9 +112,10 @@ class Incidents(GovernanceView):
     """The open incidents, or with `?closed=true` all of them, the newest first."""
 
     def get(self, request: Request) -> Response:
-        found = Incident.objects.select_related(
+        incidents = Incident.objects.select_related(
             "consumer", "bundle", "release", "node", "opened_by"
         )
+        found = visible(actor_of(request), incidents)
         if request.query_params.get("closed") != "true":
             found = found.filter(closed_at__isnull=True)
         if consumer := request.query_params.get("consumer"):
@@ -119,9 +124,9 @@ class Incidents(GovernanceView):
         return Response({"incidents": [representations.incident_json(one) for one in newest]})
 
     def post(self, request: Request) -> Response:
-        incident = incidents.open_incident(
-            actor=actor_of(request), now=timezone.now(), **body_of(request, inputs.NewIncident)
-        )
+        fields, actor = body_of(request, inputs.NewIncident), actor_of(request)
+        require_visible(actor, Consumer, [fields["consumer"]])
+        incident = incidents.open_incident(actor=actor, now=timezone.now(), **fields)
         return Response(representations.incident_json(incident), status=CREATED)
 
 

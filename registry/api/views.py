@@ -10,26 +10,28 @@ from rest_framework.views import APIView
 from registry.api import inputs, representations
 from registry.api.governing import PAGE, GovernanceView, body_of
 from registry.api.receipts import AuditedView
-from registry.errors import NotFound
-from registry.models import Consumer, Diagnostic
+from registry.models import Consumer, Diagnostic, Node
 from registry.permissions import MayGovern, MayRead
 from registry.request_context import actor_of
 from registry.services import nodes
 from registry.services.resolution import readable_node, readable_nodes
+from registry.services.visibility import require_visible, visible
 
 CREATED = 201
 
 
 class Nodes(AuditedView):
-    """Consumers see the nodes they may read; people register them."""
+    """Consumers see the nodes they may read, people those of their teams; owners register them."""
 
     def get_permissions(self) -> list[Any]:
         return [MayGovern() if self.request.method == "POST" else MayRead()]
 
     def get(self, request: Request) -> Response:
-        if not isinstance(request.user, Consumer):
-            raise NotFound("Nodes are listed for consumers; use a consumer's token.")
-        found = readable_nodes(request.user)
+        if isinstance(request.user, Consumer):
+            found = readable_nodes(request.user)
+        else:
+            nodes = visible(actor_of(request), Node.objects.select_related("subject"))
+            found = list(nodes.order_by("node_id"))
         return Response({"nodes": [representations.node_json(node) for node in found]})
 
     def post(self, request: Request) -> Response:
@@ -42,16 +44,20 @@ class NodeDetail(APIView):
     permission_classes = (MayRead,)
 
     def get(self, request: Request, node_id: str) -> Response:
-        if not isinstance(request.user, Consumer):
-            raise NotFound(f"There is no node {node_id!r} that you may read.")
-        return Response(representations.node_json(readable_node(request.user, node_id)))
+        if isinstance(request.user, Consumer):
+            node = readable_node(request.user, node_id)
+        else:
+            require_visible(actor_of(request), Node, [node_id])
+            node = nodes.node_named(node_id)
+        return Response(representations.node_json(node))
 
 
 class Diagnostics(GovernanceView):
     """What checks have found, newest first; `?node=` and `?consumer=` select."""
 
     def get(self, request: Request) -> Response:
-        found = Diagnostic.objects.select_related("consumer", "node", "version__subject")
+        diagnostics = Diagnostic.objects.select_related("consumer", "node", "version__subject")
+        found = visible(actor_of(request), diagnostics)
         if node := request.query_params.get("node"):
             found = found.filter(node__node_id=node)
         if consumer := request.query_params.get("consumer"):

@@ -18,6 +18,7 @@ class Role(models.TextChoices):
     CONSUMER_ADMIN = "consumer_admin", "Consumer admin: manages the team's consumers and tokens"
     AUDITOR = "auditor", "Auditor: reads everything, changes nothing"
     OPERATOR = "operator", "Operator: runs backfills and leases"
+    READ_ONLY = "read_only", "Read-only: reads what the team owns, offers or reads; changes nothing"
 
 
 class Membership(models.Model):

@@ -10,7 +10,7 @@ from django.db import transaction
 
 from registry.actors import Actor
 from registry.audit.events import Outcome
-from registry.errors import NotAllowed, SeamlessError
+from registry.errors import Hidden, NotAllowed, SeamlessError
 from registry.services.audit import record
 from registry.services.state import move_version
 
@@ -66,6 +66,8 @@ def audited_action(
                 move_version()
     except SeamlessError as refusal:
         with transaction.atomic():
-            outcome: Outcome = "denied" if isinstance(refusal, NotAllowed) else "refused"
-            write(outcome, f"{refusal.code}: {refusal.detail}", None)
+            who = isinstance(refusal, NotAllowed | Hidden)
+            write("denied" if who else "refused", f"{refusal.code}: {refusal.detail}", None)
+        if isinstance(refusal, Hidden):
+            refusal.recorded = True
         raise

@@ -13,8 +13,8 @@ from typing import Any
 from registry.actors import Actor
 from registry.bundle_files import WantedBundle, WrongBundleFile
 from registry.canonical import fingerprint
-from registry.errors import Conflict, NotFound
-from registry.models import Bundle, Role, Rollout, SchemaVersion
+from registry.errors import Conflict, Hidden, NotFound
+from registry.models import Bundle, Role, Rollout, SchemaVersion, Subject
 from registry.services.access import require_role
 from registry.services.actions import audited_action
 from registry.services.consumers import add_subscription, consumer_named, end_subscription
@@ -28,6 +28,7 @@ from registry.services.releases import (
     start_bundle,
 )
 from registry.services.subjects import subject_named, team_named
+from registry.services.visibility import bundles_seen_whole, require_visible
 
 
 class PlanChanged(Conflict):
@@ -52,13 +53,25 @@ class BundlePlan:
     digest: str
 
 
-def export_bundles(names: Sequence[str] = ()) -> tuple[WantedBundle, ...]:
-    """The bundles as they are, all of them unless some are named."""
-    found = Bundle.objects.select_related("owner_team", "gate_policy").order_by("name")
+def export_bundles(actor: Actor, names: Sequence[str] = ()) -> tuple[WantedBundle, ...]:
+    """The bundles that the actor sees whole, as they are; all of them unless some are named."""
+    seen = bundles_seen_whole(actor)
+    found = seen.select_related("owner_team", "gate_policy").order_by("name")
     bundles = list(found.filter(name__in=names) if names else found)
     if missing := sorted(set(names) - {bundle.name for bundle in bundles}):
         raise NotFound(f"There is no bundle {missing[0]!r}.")
     return tuple(_as_wanted(bundle) for bundle in bundles)
+
+
+def require_known(actor: Actor, wanted: Sequence[WantedBundle]) -> None:
+    """Raises Hidden for a bundle or subject of the file that the actor may not know."""
+    names = {bundle.name for bundle in wanted}
+    held = Bundle.objects.filter(name__in=names)
+    hidden = held.exclude(pk__in=bundles_seen_whole(actor).values("pk")).order_by("name").first()
+    if hidden is not None:
+        raise Hidden(f"There is no bundle {hidden.name!r} that {actor.name} may plan.")
+    subjects = {name for bundle in wanted for name in bundle.subjects}
+    require_visible(actor, Subject, subjects)
 
 
 def plan_bundles(wanted: Sequence[WantedBundle]) -> BundlePlan:

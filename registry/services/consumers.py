@@ -19,6 +19,7 @@ from registry.services.actions import audited_action
 from registry.services.offers import offer_release
 from registry.services.releases import SharedSubject, current_release, locked_bundle
 from registry.services.subjects import team_named
+from registry.services.visibility import require_visible
 
 
 def consumer_named(name: str) -> Consumer:
@@ -56,10 +57,9 @@ def subscribe(*, actor: Actor, consumer: str, bundle: str, now: datetime) -> Rol
 
 def add_subscription(*, actor: Actor, consumer: str, bundle: str, now: datetime) -> Rollout | None:
     """Inside the caller's action. The bundle is locked first, as whoever cuts a release does."""
-    consumer_named(consumer)
+    require_role(actor, consumer_named(consumer).owner_team, Role.CONSUMER_ADMIN)
     target = locked_bundle(bundle)
     reader = _locked(consumer)
-    require_role(actor, reader.owner_team, Role.CONSUMER_ADMIN)
     _refuse_shared_subject(reader, target.pk, bundle)
     Subscription.objects.create(consumer=reader, bundle=target, created_at=now)
     release = current_release(target)
@@ -84,10 +84,9 @@ def unsubscribe(*, actor: Actor, consumer: str, bundle: str, now: datetime, reas
 
 def end_subscription(*, actor: Actor, consumer: str, bundle: str, now: datetime) -> None:
     """Inside the caller's action."""
-    consumer_named(consumer)
+    require_role(actor, consumer_named(consumer).owner_team, Role.CONSUMER_ADMIN)
     target = locked_bundle(bundle)
     reader = _locked(consumer)
-    require_role(actor, reader.owner_team, Role.CONSUMER_ADMIN)
     if not reader.subscriptions.filter(bundle=target).delete()[0]:
         raise NotFound(f"{consumer} does not subscribe to {bundle!r}.")
     reader.rollouts.filter(bundle=target, ended_at__isnull=True).update(ended_at=now)
@@ -103,11 +102,8 @@ def revoke_grant(*, actor: Actor, consumer: str, node_id: str, now: datetime, re
         now=now,
         reason=reason,
     ) as entry:
+        node = _own_node(actor, node_id)
         reader = _locked(consumer)
-        node = Node.objects.select_related("subject__owner_team").filter(node_id=node_id).first()
-        if node is None:
-            raise NotFound(f"There is no node {node_id!r}.")
-        require_role(actor, node.subject.owner_team, Role.OWNER)
         if not reader.grants.filter(node=node).delete()[0]:
             raise NotFound(f"{node_id} is not granted to {consumer} by name.")
         entry.before = {"node": node_id}
@@ -140,15 +136,20 @@ def grant_node(*, actor: Actor, consumer: str, node_id: str, now: datetime) -> N
     with audited_action(
         "consumer.grant", actor=actor, object_type="consumer", object_id=consumer, now=now
     ) as entry:
+        node = _own_node(actor, node_id)
         reader = _locked(consumer)
-        node = Node.objects.select_related("subject__owner_team").filter(node_id=node_id).first()
-        if node is None:
-            raise NotFound(f"There is no node {node_id!r}.")
-        require_role(actor, node.subject.owner_team, Role.OWNER)
         if reader.grants.filter(node=node).exists():
             raise Conflict(f"{consumer} may read {node_id} already.")
         entry.after = {"node": node_id}
         return NodeGrant.objects.create(consumer=reader, node=node, created_at=now)
+
+
+def _own_node(actor: Actor, node_id: str) -> Node:
+    """Judged before the consumer is looked up: who owns no node learns of no consumer here."""
+    require_visible(actor, Node, [node_id])
+    node = Node.objects.select_related("subject__owner_team").get(node_id=node_id)
+    require_role(actor, node.subject.owner_team, Role.OWNER)
+    return node
 
 
 def _locked(name: str) -> Consumer:

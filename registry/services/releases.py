@@ -27,6 +27,7 @@ from registry.services.audit import record
 from registry.services.gate_policies import gate_policy_named
 from registry.services.offers import offer_release
 from registry.services.subjects import subject_named, team_named
+from registry.services.visibility import require_visible
 
 
 class SharedSubject(Conflict):
@@ -80,6 +81,7 @@ def create_bundle(
             gate_policy=gate_policy,
             description=description,
         )
+        require_visible(actor, Subject, subjects)
         for subject in sorted(set(subjects)):
             BundleMember.objects.create(bundle=bundle, subject=subject_named(subject))
         entry.after = bundle_facts(bundle)
@@ -126,6 +128,7 @@ def change_bundle(
         require_role(actor, bundle.owner_team, Role.OWNER)
         if not (add or remove) and gate_policy is None and description is None:
             raise InvalidInput("Nothing to change: name members, a gate policy or a description.")
+        require_visible(actor, Subject, set(add) - set(remove))
         entry.before = bundle_facts(bundle)
         change_members(bundle, add=add, remove=remove)
         if gate_policy is not None:

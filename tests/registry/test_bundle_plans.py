@@ -125,7 +125,7 @@ def test_what_is_exported_needs_no_step_and_drift_shows_both_sides(market: Cast)
         gate_policy="demo",
         now=NOW,
     )
-    file = export_bundles()
+    file = export_bundles(market.olive)
     assert plan_bundles(parse_bundle_file(format_bundle_file(file))).steps == ()
     releases.change_bundle(
         actor=market.olive, name="market", gate_policy="house", add=["market.trades"], now=NOW
@@ -173,4 +173,4 @@ def test_names_that_do_not_exist_are_refused_in_the_plan(market: Cast, field: st
 
 def test_a_bundle_is_exported_by_name(market: Cast) -> None:
     with pytest.raises(NotFound, match="nowhere"):
-        export_bundles(["nowhere"])
+        export_bundles(market.olive, ["nowhere"])

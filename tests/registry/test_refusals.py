@@ -179,8 +179,8 @@ def test_a_foreign_token_is_revoked_by_nobody_else_and_that_is_recorded(cast: Ca
         headers={"Authorization": f"Bearer {issued(cast, 'olive', 'govern')}"},
     )
     assert answer.status_code == 404
-    (event,) = events("token.revoke")
-    assert (event.outcome, event.actor_name) == ("refused", "olive")
+    (event,) = events("request.deny")
+    assert (event.outcome, event.actor_name) == ("denied", "olive")
 
 
 def test_an_admin_page_that_is_closed_to_a_person_leaves_a_record(cast: Cast) -> None:

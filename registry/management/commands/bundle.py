@@ -17,9 +17,17 @@ from registry.api.representations import bundle_json, plan_json, release_json
 from registry.bundle_files import WantedBundle, format_bundle_file, parse_bundle_file
 from registry.management.acting import USAGE, acting_person, refusals_as_command_errors
 from registry.management.printing import add_json_option, tell
+from registry.models import Bundle
 from registry.services import releases
-from registry.services.bundle_plans import BundlePlan, apply_bundles, export_bundles, plan_bundles
+from registry.services.bundle_plans import (
+    BundlePlan,
+    apply_bundles,
+    export_bundles,
+    plan_bundles,
+    require_known,
+)
 from registry.services.comparisons import compare_releases
+from registry.services.visibility import require_visible
 
 DRIFT = 3
 VERBS = "create|change|show|cut|compare|export|plan|apply"
@@ -94,7 +102,7 @@ class Command(BaseCommand):
         self._tell_bundle(options, f"Bundle {options['name']} is changed.")
 
     def _show(self, options: dict[str, Any]) -> None:
-        acting_person()
+        require_visible(acting_person(), Bundle, [options["name"]])
         self._tell_bundle(options)
 
     def _cut(self, options: dict[str, Any]) -> None:
@@ -109,7 +117,7 @@ class Command(BaseCommand):
         )
 
     def _compare(self, options: dict[str, Any]) -> None:
-        acting_person()
+        require_visible(acting_person(), Bundle, [options["name"]])
         found = compare_releases(
             releases.release_of(options["name"], options["before"]),
             releases.release_of(options["name"], options["after"]),
@@ -130,23 +138,21 @@ class Command(BaseCommand):
         )
 
     def _export(self, options: dict[str, Any]) -> None:
-        acting_person()
-        self.stdout.write(format_bundle_file(export_bundles(options["names"])), ending="")
+        found = export_bundles(acting_person(), options["names"])
+        self.stdout.write(format_bundle_file(found), ending="")
 
     def _plan(self, options: dict[str, Any]) -> None:
-        acting_person()
-        plan = plan_bundles(_file(options["file"]))
+        actor, wanted = acting_person(), _file(options["file"])
+        require_known(actor, wanted)
+        plan = plan_bundles(wanted)
         tell(self.stdout, plan_json(plan), *_plan_lines(plan), as_json=options["json"])
         if plan.steps:
             raise SystemExit(DRIFT)
 
     def _apply(self, options: dict[str, Any]) -> None:
-        done = apply_bundles(
-            actor=acting_person(),
-            wanted=_file(options["file"]),
-            plan=options["plan"],
-            now=timezone.now(),
-        )
+        actor, wanted = acting_person(), _file(options["file"])
+        require_known(actor, wanted)
+        done = apply_bundles(actor=actor, wanted=wanted, plan=options["plan"], now=timezone.now())
         count = len(done.steps)
         tell(
             self.stdout,

@@ -13,6 +13,7 @@ from registry.management.acting import acting_person, refusals_as_command_errors
 from registry.management.printing import add_json_option, table, tell
 from registry.models import Consumer
 from registry.services import consumers, tokens
+from registry.services.visibility import require_visible, visible
 
 VERBS = "create|list|show|subscribe|unsubscribe|grant|revoke-grant|switch|token|revoke-token"
 
@@ -72,8 +73,8 @@ class Command(BaseCommand):
             verbs[verb](options)
 
     def _list(self, options: dict[str, Any]) -> None:
-        acting_person()
-        found = Consumer.objects.select_related("owner_team").order_by("name")
+        consumers_seen = visible(acting_person(), Consumer.objects.select_related("owner_team"))
+        found = consumers_seen.order_by("name")
         shown = [consumer_json(consumer) for consumer in found]
         rows = [("CONSUMER", "TEAM", "STATE")]
         rows += [(c["name"], c["owner_team"], "on" if c["active"] else "off") for c in shown]
@@ -95,7 +96,7 @@ class Command(BaseCommand):
         )
 
     def _show(self, options: dict[str, Any]) -> None:
-        acting_person()
+        require_visible(acting_person(), Consumer, [options["name"]])
         shown = consumer_detail_json(consumers.consumer_named(options["name"]))
         rows = [("NODE", "STRICT", "CANARY")]
         rows += [

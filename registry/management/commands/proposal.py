@@ -28,6 +28,7 @@ from registry.models import Proposal, ProposalState
 from registry.services import proposals, replays, waivers
 from registry.services.impact import impact_of
 from registry.services.open_proposals import proposal_numbered
+from registry.services.visibility import require_visible, visible
 
 ALL_DAY = 86_400.0
 REFUSED = 1
@@ -114,8 +115,10 @@ class Command(BaseCommand):
     # --- drafting ----------------------------------------------------------------------------
 
     def _list(self, options: dict[str, Any]) -> None:
-        acting_person()
-        found = Proposal.objects.select_related("subject", "author").order_by("-pk")
+        proposals_seen = visible(
+            acting_person(), Proposal.objects.select_related("subject", "author")
+        )
+        found = proposals_seen.order_by("-pk")
         if options["state"]:
             found = found.filter(state=options["state"])
         if options["subject"]:
@@ -163,12 +166,10 @@ class Command(BaseCommand):
     # --- what it breaks and touches ----------------------------------------------------------
 
     def _show(self, options: dict[str, Any]) -> None:
-        acting_person()
-        self._told(proposal_numbered(options["id"]), options)
+        self._told(_seen(options), options)
 
     def _diff(self, options: dict[str, Any]) -> None:
-        acting_person()
-        facts = diff_json(proposal_numbered(options["id"]))
+        facts = diff_json(_seen(options))
         lines = [
             f"{one['kind']} {one['new_pointer'] or one['old_pointer'] or 'the root'}: "
             f"{json.dumps(one['before'])} -> {json.dumps(one['after'])}"
@@ -177,8 +178,7 @@ class Command(BaseCommand):
         tell(self.stdout, facts, *lines, as_json=options["json"])
 
     def _impact(self, options: dict[str, Any]) -> None:
-        acting_person()
-        facts = impact_of(proposal_numbered(options["id"]), now=timezone.now()).to_dict()
+        facts = impact_of(_seen(options), now=timezone.now()).to_dict()
         lines = (f"{name}: {_listed(value)}" for name, value in facts.items())
         tell(self.stdout, facts, *lines, as_json=options["json"])
 
@@ -196,8 +196,7 @@ class Command(BaseCommand):
         return REFUSED if report["invalid"] or report["state"] == "failed" else 0
 
     def _report(self, options: dict[str, Any]) -> None:
-        acting_person()
-        run = replays.replay_numbered(proposal_numbered(options["id"]))
+        run = replays.replay_numbered(_seen(options))
         self._tell_report(replays.report_of(run), options)
 
     def _cancel_replay(self, options: dict[str, Any]) -> None:
@@ -301,6 +300,12 @@ class Command(BaseCommand):
         facts = waiver_json(waiver, timezone.now())
         line = f"Waiver {facts['id']} of {facts['rule']}: {facts['state']}"
         tell(self.stdout, facts, line, as_json=options["json"])
+
+
+def _seen(options: dict[str, Any]) -> Proposal:
+    """The proposal, for a person who may see it."""
+    require_visible(acting_person(), Proposal, [options["id"]])
+    return proposal_numbered(options["id"])
 
 
 def _verb(verbs: Any, name: str, about: str, what: str = "id") -> argparse.ArgumentParser:

@@ -18,6 +18,7 @@ from registry.management.acting import acting_person, refusals_as_command_errors
 from registry.management.printing import add_json_option, table, tell
 from registry.models import Incident, Rollout
 from registry.services import gate_policies, gates, incidents, rollouts
+from registry.services.visibility import require_visible, visible
 
 VERBS = (
     "list|show|approve|promote|ramp|roll-back|demote|override|confirm-override|"
@@ -82,18 +83,16 @@ class Command(BaseCommand):
             verbs[verb](options)
 
     def _list(self, options: dict[str, Any]) -> None:
-        acting_person()
-        found = list(
-            rollouts.all_rollouts(
-                consumer=options["consumer"], bundle=options["bundle"], ended=options["ended"]
-            )
+        wanted = rollouts.all_rollouts(
+            consumer=options["consumer"], bundle=options["bundle"], ended=options["ended"]
         )
+        found = list(visible(acting_person(), wanted))
         rows = [("ID", "CONSUMER", "RELEASE", "MODE"), *(_row(rollout) for rollout in found)]
         facts = {"rollouts": [rollout_facts(rollout) for rollout in found]}
         tell(self.stdout, facts, *table(rows), as_json=options["json"])
 
     def _show(self, options: dict[str, Any]) -> None:
-        acting_person()
+        require_visible(acting_person(), Rollout, [options["id"]])
         self._tell(options, rollouts.rollout_by_id(options["id"]))
 
     def _approve(self, options: dict[str, Any]) -> None:
@@ -168,8 +167,8 @@ class Command(BaseCommand):
         )
 
     def _incidents(self, options: dict[str, Any]) -> None:
-        acting_person()
-        found = Incident.objects.filter(closed_at__isnull=True).order_by("-pk")
+        open_ones = Incident.objects.filter(closed_at__isnull=True)
+        found = visible(acting_person(), open_ones).order_by("-pk")
         if options["consumer"]:
             found = found.filter(consumer__name=options["consumer"])
         shown = [incident_json(one) for one in found.select_related("consumer", "bundle")]

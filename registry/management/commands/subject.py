@@ -16,6 +16,7 @@ from registry.management.lifecycle_inputs import instant, team_counts
 from registry.management.printing import tell
 from registry.models import Compatibility, ReplayRule, Subject
 from registry.services import subjects, versions
+from registry.services.visibility import require_visible, visible
 
 SETTINGS = (
     "owner_team",
@@ -68,14 +69,14 @@ class Command(BaseCommand):
             verbs[verb](options)
 
     def _list(self, options: dict[str, Any]) -> None:
-        acting_person()
-        found = Subject.objects.select_related("owner_team").order_by("name")
+        subjects_seen = visible(acting_person(), Subject.objects.select_related("owner_team"))
+        found = subjects_seen.order_by("name")
         facts = [subject_json(subject) for subject in found]
         lines = (f"{one['name']}  {one['owner_team']}  {one['compatibility']}" for one in facts)
         tell(self.stdout, facts, *lines, as_json=options["json"])
 
     def _show(self, options: dict[str, Any]) -> None:
-        acting_person()
+        require_visible(acting_person(), Subject, [options["name"]])
         subject = subjects.subject_named(options["name"])
         states = list(subject.versions.order_by("number").values("number", "state", "sunset_at"))
         facts = subject_json(subject) | {"versions": states}
