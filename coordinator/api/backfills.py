@@ -12,7 +12,6 @@ from rest_framework.views import APIView
 
 from coordinator.api import inputs
 from coordinator.api.idempotency import once
-from coordinator.api.pages import page_of
 from coordinator.api.representations import (
     cell_json,
     job_json,
@@ -39,6 +38,7 @@ from coordinator.services.steering import (
 )
 from coordinator.services.watching import heat_map, live_leases_of, pace_of
 from registry.actors import Actor
+from registry.api.pages import page_of
 from registry.errors import InvalidInput
 from registry.models import Consumer
 from registry.permissions import MayGovern, MayRead

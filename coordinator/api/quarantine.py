@@ -7,7 +7,6 @@ from rest_framework.response import Response
 from coordinator.api import inputs
 from coordinator.api.backfills import ACCEPTED, PeopleView, body_of
 from coordinator.api.idempotency import once
-from coordinator.api.pages import page_of
 from coordinator.api.representations import quarantined_json, request_json
 from coordinator.services.database_clock import database_now
 from coordinator.services.job_rows import jobs_with_context
@@ -16,6 +15,7 @@ from coordinator.services.quarantine import (
     quarantined_rows,
     release_quarantine,
 )
+from registry.api.pages import page_of
 from registry.errors import InvalidInput
 from registry.request_context import actor_of
 

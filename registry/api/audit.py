@@ -12,15 +12,13 @@ from django.utils import timezone
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
 from registry.api import audit_representations as shown
 from registry.api import inputs
-from registry.api.governing import body_of
+from registry.api.governing import body_of, query_of
 from registry.api.receipts import AuditedView
 from registry.audit.selection import Selection
-from registry.errors import InvalidInput
 from registry.models import AuditCheckpoint, AuditExport
 from registry.permissions import MayAudit, MayGovern
 from registry.request_context import actor_of
@@ -193,16 +191,6 @@ class ExportFile(APIView):
                 "Cache-Control": "no-store",
             },
         )
-
-
-def query_of(request: Request, form: type[Serializer]) -> dict[str, Any]:
-    """The checked parameters; one that is repeated or unknown is refused."""
-    for name, values in request.query_params.lists():
-        if len(values) > 1:
-            raise InvalidInput(f"The parameter {name!r} stands there more than once.")
-    checked = form(data=request.query_params.dict())
-    checked.is_valid(raise_exception=True)
-    return dict(checked.validated_data)
 
 
 def _extent(earlier: list[int], fields: dict[str, Any]) -> Extent:

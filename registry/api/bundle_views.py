@@ -8,7 +8,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from registry.api import inputs, representations
-from registry.api.governing import PAGE, GovernanceView, body_of
+from registry.api.governing import GovernanceView, body_of, query_of, selected
+from registry.api.pages import page_of
 from registry.api.views import CREATED
 from registry.bundle_files import format_bundle_file, parse_bundle_file
 from registry.errors import InvalidInput
@@ -27,9 +28,14 @@ from registry.services.visibility import visible
 
 class Bundles(GovernanceView):
     def get(self, request: Request) -> Response:
-        bundles = Bundle.objects.select_related("owner_team", "gate_policy")
-        found = visible(actor_of(request), bundles).order_by("name")[:PAGE]
-        return Response({"bundles": [releases.bundle_facts(b) | {"name": b.name} for b in found]})
+        wanted = selected(
+            request, inputs.BundleListing, team="owner_team__name", subject="members__subject__name"
+        )
+        found = Bundle.objects.filter(**wanted).select_related("owner_team", "gate_policy")
+        found = visible(actor_of(request), found.prefetch_related("subjects"))
+        page, following = page_of(request, found, key="name", descending=False)
+        shown = [releases.bundle_facts(one) | {"name": one.name} for one in page]
+        return Response({"bundles": shown, "next": following})
 
     def post(self, request: Request) -> Response:
         fields = body_of(request, inputs.NewBundle)
@@ -63,8 +69,11 @@ class Releases(GovernanceView):
     """The releases of a bundle, the newest first."""
 
     def get(self, request: Request, bundle: str) -> Response:
-        found = releases.bundle_named(bundle).releases.order_by("-number")[:PAGE]
-        return Response({"releases": [_brief(release) for release in found]})
+        query_of(request, inputs.Listing)
+        page, following = page_of(
+            request, releases.bundle_named(bundle).releases.all(), key="number"
+        )
+        return Response({"releases": [_brief(release) for release in page], "next": following})
 
 
 class ReleaseDetail(GovernanceView):

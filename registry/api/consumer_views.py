@@ -7,7 +7,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from registry.api import inputs, representations
-from registry.api.governing import PAGE, GovernanceView, body_of
+from registry.api.governing import GovernanceView, body_of, selected
+from registry.api.pages import page_of
 from registry.api.views import CREATED
 from registry.models import Consumer
 from registry.request_context import actor_of
@@ -17,9 +18,18 @@ from registry.services.visibility import visible
 
 class Consumers(GovernanceView):
     def get(self, request: Request) -> Response:
-        found = visible(actor_of(request), Consumer.objects.select_related("owner_team"))
-        shown = [representations.consumer_json(one) for one in found.order_by("name")[:PAGE]]
-        return Response({"consumers": shown})
+        wanted = selected(
+            request,
+            inputs.ConsumerListing,
+            team="owner_team__name",
+            bundle="subscriptions__bundle__name",
+            active="active",
+        )
+        found = Consumer.objects.filter(**wanted).select_related("owner_team")
+        found = visible(actor_of(request), found)
+        page, following = page_of(request, found, key="name", descending=False)
+        shown = [representations.consumer_json(one) for one in page]
+        return Response({"consumers": shown, "next": following})
 
     def post(self, request: Request) -> Response:
         fields = body_of(request, inputs.NewConsumer)

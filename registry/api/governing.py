@@ -7,6 +7,7 @@ from rest_framework.request import Request
 from rest_framework.serializers import Serializer
 
 from registry.api.receipts import AuditedView
+from registry.errors import InvalidInput
 from registry.models import (
     AccessToken,
     Bundle,
@@ -22,7 +23,6 @@ from registry.permissions import MayGovern
 from registry.request_context import actor_of
 from registry.services.visibility import require_visible
 
-PAGE = 500
 # What an address names, by the name of the part.
 _NAMED: dict[str, type[Model]] = {
     "subject": Subject,
@@ -58,3 +58,19 @@ def body_of(request: Request, form: type[Serializer]) -> dict[str, Any]:
     checked = form(data=request.data)
     checked.is_valid(raise_exception=True)
     return dict(checked.validated_data)
+
+
+def query_of(request: Request, form: type[Serializer]) -> dict[str, Any]:
+    """The checked parameters; one that is repeated or unknown is refused."""
+    for name, values in request.query_params.lists():
+        if len(values) > 1:
+            raise InvalidInput(f"The parameter {name!r} stands there more than once.")
+    checked = form(data=request.query_params.dict())
+    checked.is_valid(raise_exception=True)
+    return dict(checked.validated_data)
+
+
+def selected(request: Request, form: type[Serializer], **fields: str) -> dict[str, Any]:
+    """The filters of a listing as look-ups: `fields` says which parameter is which field."""
+    given = query_of(request, form)
+    return {field: given[name] for name, field in fields.items() if name in given}

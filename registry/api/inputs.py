@@ -6,6 +6,7 @@ from typing import Any
 from rest_framework import serializers
 
 from registry.audit.events import OUTCOMES
+from registry.models import Mode, ProposalState
 
 
 class Strict(serializers.Serializer):
@@ -16,6 +17,52 @@ class Strict(serializers.Serializer):
         if unknown:
             raise serializers.ValidationError({name: ["Unknown parameter."] for name in unknown})
         return super().to_internal_value(data)
+
+
+class Listing(Strict):
+    """What every listing in pages takes; `registry.api.pages` reads these two."""
+
+    limit = serializers.CharField(required=False)
+    cursor = serializers.CharField(required=False, max_length=4_000)
+
+
+class SubjectListing(Listing):
+    team = serializers.CharField(required=False)
+
+
+class ProposalListing(Listing):
+    subject = serializers.CharField(required=False)
+    state = serializers.ChoiceField(ProposalState.values, required=False)
+    author = serializers.CharField(required=False)
+
+
+class BundleListing(Listing):
+    team = serializers.CharField(required=False)
+    subject = serializers.CharField(required=False)
+
+
+class ConsumerListing(Listing):
+    team = serializers.CharField(required=False)
+    bundle = serializers.CharField(required=False)
+    active = serializers.BooleanField(required=False)
+
+
+class RolloutListing(Listing):
+    """`ended`: those that have ended too."""
+
+    consumer = serializers.CharField(required=False)
+    bundle = serializers.CharField(required=False)
+    subject = serializers.CharField(required=False)
+    mode = serializers.ChoiceField(Mode.values, required=False)
+    ended = serializers.BooleanField(required=False)
+
+
+class IncidentListing(Listing):
+    """`closed`: those that are closed too."""
+
+    consumer = serializers.CharField(required=False)
+    bundle = serializers.CharField(required=False)
+    closed = serializers.BooleanField(required=False)
 
 
 class AuditFilter(Strict):

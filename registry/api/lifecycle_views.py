@@ -8,9 +8,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from registry.api import inputs, representations
-from registry.api.governing import PAGE, GovernanceView, body_of
-from registry.errors import InvalidInput
-from registry.models import Proposal, ProposalState, SchemaVersion, Subject
+from registry.api.governing import GovernanceView, body_of, selected
+from registry.api.pages import page_of
+from registry.models import Proposal, SchemaVersion, Subject
 from registry.request_context import actor_of
 from registry.services import impact, proposals, replays, subjects, versions, waivers
 from registry.services.open_proposals import proposal_numbered
@@ -22,9 +22,12 @@ CREATED, ACCEPTED = 201, 202
 
 class Subjects(GovernanceView):
     def get(self, request: Request) -> Response:
-        found = visible(actor_of(request), Subject.objects.select_related("owner_team"))
-        shown = [representations.subject_json(one) for one in found.order_by("name")[:PAGE]]
-        return Response({"subjects": shown})
+        wanted = selected(request, inputs.SubjectListing, team="owner_team__name")
+        found = Subject.objects.filter(**wanted).select_related("owner_team")
+        found = visible(actor_of(request), found.prefetch_related("approval_teams__team"))
+        page, following = page_of(request, found, key="name", descending=False)
+        shown = [representations.subject_json(one) for one in page]
+        return Response({"subjects": shown, "next": following})
 
     def post(self, request: Request) -> Response:
         fields = body_of(request, inputs.NewSubject)
@@ -89,19 +92,20 @@ class SubjectProposals(GovernanceView):
 
 
 class Proposals(GovernanceView):
-    """The newest first; `?state=` and `?subject=` select."""
+    """The newest first."""
 
     def get(self, request: Request) -> Response:
-        proposals = Proposal.objects.select_related("subject", "author")
-        found = visible(actor_of(request), proposals).order_by("-pk")
-        if state := request.query_params.get("state"):
-            if state not in ProposalState.values:
-                known = ", ".join(ProposalState.values)
-                raise InvalidInput(f"{state[:60]!r} is no state; there are {known}.")
-            found = found.filter(state=state)
-        if subject := request.query_params.get("subject"):
-            found = found.filter(subject__name=subject)
-        return Response({"proposals": [representations.proposal_line(p) for p in found[:PAGE]]})
+        wanted = selected(
+            request,
+            inputs.ProposalListing,
+            subject="subject__name",
+            state="state",
+            author="author__username",
+        )
+        found = Proposal.objects.filter(**wanted).select_related("subject", "author")
+        page, following = page_of(request, visible(actor_of(request), found))
+        shown = [representations.proposal_line(one) for one in page]
+        return Response({"proposals": shown, "next": following})
 
 
 class ProposalDetail(GovernanceView):

@@ -8,7 +8,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from registry.api import inputs, representations
-from registry.api.governing import PAGE, GovernanceView, body_of
+from registry.api.governing import GovernanceView, body_of, query_of
+from registry.api.pages import page_of
 from registry.api.views import CREATED
 from registry.models import Consumer, GatePolicy, Incident
 from registry.request_context import actor_of
@@ -20,15 +21,12 @@ class Rollouts(GovernanceView):
     """The live rollouts, or with `?ended=true` all of them, the newest first."""
 
     def get(self, request: Request) -> Response:
-        found = visible(
-            actor_of(request),
-            rollouts.all_rollouts(
-                consumer=request.query_params.get("consumer", ""),
-                bundle=request.query_params.get("bundle", ""),
-                ended=request.query_params.get("ended") == "true",
-            ),
-        )
-        return Response({"rollouts": [representations.rollout_facts(r) for r in found[:PAGE]]})
+        wanted = query_of(request, inputs.RolloutListing)
+        wanted = {name: wanted[name] for name in wanted if name not in {"limit", "cursor"}}
+        found = visible(actor_of(request), rollouts.all_rollouts(**wanted))
+        page, following = page_of(request, found)
+        shown = [representations.rollout_facts(one) for one in page]
+        return Response({"rollouts": shown, "next": following})
 
 
 class RolloutDetail(GovernanceView):
@@ -112,16 +110,16 @@ class Incidents(GovernanceView):
     """The open incidents, or with `?closed=true` all of them, the newest first."""
 
     def get(self, request: Request) -> Response:
-        incidents = Incident.objects.select_related(
+        given = query_of(request, inputs.IncidentListing)
+        wanted = {f"{name}__name": given[name] for name in ("consumer", "bundle") if name in given}
+        found = Incident.objects.filter(**wanted).select_related(
             "consumer", "bundle", "release", "node", "opened_by"
         )
-        found = visible(actor_of(request), incidents)
-        if request.query_params.get("closed") != "true":
+        if not given.get("closed"):
             found = found.filter(closed_at__isnull=True)
-        if consumer := request.query_params.get("consumer"):
-            found = found.filter(consumer__name=consumer)
-        newest = found.order_by("-pk")[:PAGE]
-        return Response({"incidents": [representations.incident_json(one) for one in newest]})
+        page, following = page_of(request, visible(actor_of(request), found))
+        shown = [representations.incident_json(one) for one in page]
+        return Response({"incidents": shown, "next": following})
 
     def post(self, request: Request) -> Response:
         fields, actor = body_of(request, inputs.NewIncident), actor_of(request)
@@ -143,7 +141,7 @@ class CloseIncident(GovernanceView):
 
 class GatePolicies(GovernanceView):
     def get(self, request: Request) -> Response:
-        found = GatePolicy.objects.order_by("name")[:PAGE]
+        found = GatePolicy.objects.order_by("name")
         return Response({"gate_policies": [_policy(policy) for policy in found]})
 
     def post(self, request: Request) -> Response:

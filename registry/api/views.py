@@ -8,7 +8,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from registry.api import inputs, representations
-from registry.api.governing import PAGE, GovernanceView, body_of
+from registry.api.governing import GovernanceView, body_of
 from registry.api.receipts import AuditedView
 from registry.models import Consumer, Diagnostic, Node
 from registry.permissions import MayGovern, MayRead
@@ -18,6 +18,7 @@ from registry.services.resolution import readable_node, readable_nodes
 from registry.services.visibility import require_visible, visible
 
 CREATED = 201
+NEWEST = 500
 
 
 class Nodes(AuditedView):
@@ -62,5 +63,5 @@ class Diagnostics(GovernanceView):
             found = found.filter(node__node_id=node)
         if consumer := request.query_params.get("consumer"):
             found = found.filter(consumer__name=consumer)
-        newest = found.order_by("-last_seen_at", "pk")[:PAGE]
+        newest = found.order_by("-last_seen_at", "pk")[:NEWEST]
         return Response({"diagnostics": [representations.diagnostic_json(d) for d in newest]})

@@ -56,7 +56,7 @@ def bundle_facts(bundle: Bundle) -> dict[str, Any]:
         "owner_team": bundle.owner_team.name,
         "description": bundle.description,
         "gate_policy": bundle.gate_policy.name,
-        "subjects": sorted(bundle.subjects.values_list("name", flat=True)),
+        "subjects": sorted(subject.name for subject in bundle.subjects.all()),
     }
 
 

@@ -44,13 +44,19 @@ def rollout_by_id(rollout_id: int) -> Rollout:
     return rollout
 
 
-def all_rollouts(*, consumer: str = "", bundle: str = "", ended: bool = False) -> QuerySet[Rollout]:
+def all_rollouts(
+    *, consumer: str = "", bundle: str = "", subject: str = "", mode: str = "", ended: bool = False
+) -> QuerySet[Rollout]:
     """The newest first; ended ones only where they are asked for."""
     found = Rollout.objects.select_related("consumer", "bundle__gate_policy", "release")
     if consumer:
         found = found.filter(consumer__name=consumer)
     if bundle:
         found = found.filter(bundle__name=bundle)
+    if subject:
+        found = found.filter(release__members__subject__name=subject)
+    if mode:
+        found = found.filter(mode=mode)
     if not ended:
         found = found.filter(ended_at__isnull=True)
     return found.order_by("-pk")

@@ -94,11 +94,11 @@ def change_subject(
 
 def subject_facts(subject: Subject) -> dict[str, Any]:
     """All that is settable of a subject, as plain JSON."""
-    teams = subject.approval_teams.values_list("team__name", "approvals").order_by("team__name")
+    teams = {rule.team.name: rule.approvals for rule in subject.approval_teams.all()}
     return {
         "owner_team": subject.owner_team.name,
         **{name: getattr(subject, name) for name in _FIELDS},
-        "approval_teams": dict(teams),
+        "approval_teams": dict(sorted(teams.items())),
     }
 
 

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from registry.errors import InvalidInput
 
 DEFAULT, MOST = 100, 500
-_SALT = "coordinator.api.pages"
+_SALT = "seamless.api.pages"
 
 Row = TypeVar("Row", bound=Model)
 
