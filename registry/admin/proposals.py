@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
 
 from django import forms
 from django.contrib import admin
@@ -18,18 +17,16 @@ from unfold.widgets import (
 )
 
 from registry.admin.decisions import CommentForm, DecisionAdmin, ReasonForm, dialog
-from registry.admin.panels import (
-    BAD,
-    GOOD,
-    STATE_COLOURS,
-    WARN,
-    Panel,
-    label,
-    moment,
-    pretty_json,
-    visible,
-)
+from registry.admin.panels import STATE_COLOURS, Panel, moment, pretty_json
 from registry.admin.proposal_evidence import difference, open_waivers, replayed, touched, waived
+from registry.admin.proposal_panels import (
+    changes_of,
+    lint_panel,
+    reviews_of,
+    summary,
+    verdict_of,
+    witness_panels,
+)
 from registry.models import Proposal, ProposalState, ReplayState, SchemaVersion, WaivedRule
 from registry.services import proposals, replays, waivers
 
@@ -45,8 +42,6 @@ DECISIONS: Mapping[str, tuple[str, ...]] = {
         "withdraw",
     ),
 }
-ROOT = "(root)"
-BREAKS_COLOURS = {"none": GOOD, "backward": WARN, "forward": WARN, "both": BAD}
 
 
 class ApprovalForm(CommentForm):
@@ -110,7 +105,7 @@ class ProposalAdmin(DecisionAdmin):
 
     @display(description="Compatibility", label=STATE_COLOURS)
     def verdict(self, proposal: Proposal) -> tuple[str, str]:
-        verdict = _verdict(proposal.compatibility_report)
+        verdict = verdict_of(proposal.compatibility_report)
         return verdict, verdict.replace("_", " ")
 
     @display(description="Created", ordering="created_at")
@@ -124,15 +119,15 @@ class ProposalAdmin(DecisionAdmin):
     def panels(self, request: HttpRequest, obj: Proposal) -> Sequence[Panel]:
         report = obj.compatibility_report
         return (
-            _summary(obj),
-            *_witness(report),
-            _changes(report),
+            summary(obj),
+            *witness_panels(report),
+            changes_of(report),
             difference(obj),
             *touched(obj),
             *replayed(obj),
             *waived(obj),
-            _reviews(obj),
-            _lint(obj.lint),
+            reviews_of(obj),
+            lint_panel(obj.lint),
             Panel(title="Schema", code=pretty_json(obj.content.document)),
         )
 
@@ -372,107 +367,3 @@ def _approved(version: SchemaVersion | None) -> str:
     if version is None:
         return "Your approval is recorded; the proposal needs more of them."
     return f"{version} is approved and offered to every subscribed consumer as a canary."
-
-
-def _verdict(report: Mapping[str, Any]) -> str:
-    return str(report.get("verdict", "unknown"))
-
-
-def _summary(proposal: Proposal) -> Panel:
-    report = proposal.compatibility_report
-    return Panel(
-        title="At a glance",
-        headers=("State", "Compatibility", "Level", "Approvals", "Author", "Reason"),
-        rows=[
-            (
-                label(proposal.state),
-                label(_verdict(report)),
-                str(report.get("level", "")),
-                proposals.approval_standing(proposal).sentence,
-                str(proposal.author),
-                visible(proposal.reason),
-            )
-        ],
-    )
-
-
-def _witness(report: Mapping[str, Any]) -> Sequence[Panel]:
-    """What shows or hides the verdict: a row that breaks, and what could not be proven."""
-    panels = []
-    witness = report.get("witness")
-    if witness is not None:
-        note = witness.get("message") or "On this row the old and the new schema disagree:"
-        panels.append(
-            Panel(title="Witness", note=visible(note), code=pretty_json(witness["document"]))
-        )
-    reasons = report.get("reasons", ())
-    if reasons:
-        panels.append(Panel(title="Not proven", note=visible(" ".join(reasons))))
-    return panels
-
-
-def _changes(report: Mapping[str, Any]) -> Panel:
-    """One line per JSON pointer."""
-    changes = report.get("changes", ())
-    if not changes:
-        return Panel(title="Changes", note="None.")
-    return Panel(
-        title="Changes",
-        headers=("Where", "What", "Breaks", "How to mend it"),
-        rows=[
-            (
-                _pointer(change),
-                visible(change["message"]),
-                label(change["breaks"], BREAKS_COLOURS),
-                visible(change["fix"] or ""),
-            )
-            for change in changes
-        ],
-    )
-
-
-def _pointer(change: Mapping[str, Any]) -> str:
-    found = change["new_pointer"] if change["old_pointer"] is None else change["old_pointer"]
-    return visible(found or ROOT)
-
-
-def _lint(findings: Sequence[Mapping[str, Any]]) -> Panel:
-    if not findings:
-        return Panel(title="Lint", note="None.")
-    return Panel(
-        title="Lint",
-        headers=("Where", "What", "How to mend it"),
-        rows=[
-            (
-                visible(finding["pointer"] or ROOT),
-                visible(finding["message"]),
-                visible(finding["fix"] or ""),
-            )
-            for finding in findings
-        ],
-    )
-
-
-def _reviews(proposal: Proposal) -> Panel:
-    reviews = proposal.reviews.select_related("reviewer", "team").order_by("created_at")
-    if not reviews:
-        return Panel(title="Reviews", note="None yet.")
-    return Panel(
-        title="Reviews",
-        headers=("Reviewer", "For the team", "Decision", "Revision", "Comment", "At"),
-        rows=[
-            (
-                str(r.reviewer),
-                str(r.team or ""),
-                r.decision,
-                _revision(r.revision, proposal),
-                visible(r.comment),
-                moment(r.created_at),
-            )
-            for r in reviews
-        ],
-    )
-
-
-def _revision(revision: int, proposal: Proposal) -> str:
-    return str(revision) if revision == proposal.revision else f"{revision} (expired)"

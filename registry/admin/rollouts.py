@@ -1,4 +1,4 @@
-"""Rollouts with their gates and decisions, and the policies that the gates follow."""
+"""Rollouts with their gates and decisions."""
 
 from collections.abc import Collection, Sequence
 from datetime import timedelta
@@ -14,10 +14,9 @@ from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
 from registry.admin.decisions import CommentForm, DecisionAdmin, ReasonForm, dialog
-from registry.admin.panels import BAD, PLAIN, STATE_COLOURS, Panel, brief, label, link, moment
-from registry.admin.readonly import ReadOnlyAdmin
-from registry.models import GateOverride, GatePolicy, Incident, Mode, Rollout
-from registry.services import gates, incidents, rollouts
+from registry.admin.panels import STATE_COLOURS, Panel, brief, label, link, moment
+from registry.models import Mode, Rollout
+from registry.services import gates, rollouts
 
 DECISIONS = {
     Mode.CANARY: ("approve", "promote", "ramp", "override"),
@@ -241,130 +240,6 @@ class RolloutAdmin(DecisionAdmin):
             ),
             lambda canary: f"{canary.release} is a canary again, as rollout {canary.pk}.",
         )
-
-
-@admin.register(GateOverride)
-class GateOverrideAdmin(DecisionAdmin):
-    list_display = ("about", "asked_by", "state", "expires")
-    list_select_related = (
-        "rollout__consumer",
-        "rollout__release__bundle",
-        "requested_by",
-        "confirmed_by",
-    )
-    search_fields = ("rollout__consumer__name", "reason")
-    ordering = ("-pk",)
-    actions_detail = ("confirm",)
-
-    @display(description="Override", header=True, ordering="pk")
-    def about(self, override: GateOverride) -> Sequence[str]:
-        return str(override.rollout), override.reason
-
-    @display(description="Asked by", ordering="requested_by")
-    def asked_by(self, override: GateOverride) -> str:
-        return str(override.requested_by)
-
-    @display(description="State", label=STATE_COLOURS)
-    def state(self, override: GateOverride) -> str:
-        if override.expires_at <= timezone.now():
-            return "expired"
-        return "active" if override.confirmed_at else "pending"
-
-    @display(description="Expires", ordering="expires_at")
-    def expires(self, override: GateOverride) -> str:
-        return moment(override.expires_at)
-
-    def offered(self, obj: GateOverride) -> Collection[str]:
-        return ("confirm",) if obj.confirmed_at is None else ()
-
-    @action(
-        description="Confirm",
-        icon="check",
-        variant=ActionVariant.DANGER,
-        permissions=["view"],
-        dialog=dialog(
-            "Confirm the override",
-            "You are the second person: until it expires, the gates of this rollout do not count.",
-            BaseDialogForm,
-            "Confirm",
-        ),
-    )
-    def confirm(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
-        override = self.object_or_404(request, object_id)
-        return self.decide(
-            request,
-            override,
-            lambda actor, now: gates.confirm_override(
-                actor=actor, override_id=override.pk, now=now
-            ),
-            lambda _: "The override is confirmed.",
-        )
-
-
-@admin.register(Incident)
-class IncidentAdmin(DecisionAdmin):
-    list_display = ("about", "place", "state", "count", "last_seen")
-    list_filter = ("bundle",)
-    list_select_related = ("consumer", "bundle", "release__bundle", "node", "opened_by")
-    search_fields = ("consumer__name", "bundle__name", "reason")
-    ordering = ("-pk",)
-    actions_detail = ("close",)
-
-    @display(description="Incident", header=True, ordering="pk")
-    def about(self, incident: Incident) -> Sequence[str]:
-        return f"{incident.consumer} on {incident.bundle}", incident.reason
-
-    @display(description="Where", empty_value="opened by a person")
-    def place(self, incident: Incident) -> str | None:
-        return None if incident.node is None else f"{incident.node} under {incident.release}"
-
-    @display(description="State", label={"open": BAD, "closed": PLAIN})
-    def state(self, incident: Incident) -> str:
-        return "open" if incident.closed_at is None else "closed"
-
-    @display(description="Last seen", ordering="last_seen_at")
-    def last_seen(self, incident: Incident) -> str:
-        return moment(incident.last_seen_at)
-
-    def offered(self, obj: Incident) -> Collection[str]:
-        return ("close",) if obj.closed_at is None else ()
-
-    @action(
-        description="Close",
-        icon="task_alt",
-        variant=ActionVariant.PRIMARY,
-        permissions=["view"],
-        dialog=dialog(
-            "Close the incident", "It no longer keeps a gate closed.", ReasonForm, "Close"
-        ),
-    )
-    def close(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
-        incident = self.object_or_404(request, object_id)
-        return self.decide(
-            request,
-            incident,
-            lambda actor, now: incidents.close_incident(
-                actor=actor, incident_id=incident.pk, reason=form.cleaned_data["reason"], now=now
-            ),
-            lambda _: "The incident is closed.",
-        )
-
-
-@admin.register(GatePolicy)
-class GatePolicyAdmin(ReadOnlyAdmin):
-    list_display = (
-        "named",
-        "observation",
-        "minimum_reads",
-        "maximum_violation_rate",
-        "required_approvals",
-    )
-    search_fields = ("name", "description")
-    ordering = ("name",)
-
-    @display(description="Gate policy", header=True, ordering="name")
-    def named(self, policy: GatePolicy) -> Sequence[str]:
-        return policy.name, policy.description
 
 
 def _gates(rollout: Rollout) -> Panel:
