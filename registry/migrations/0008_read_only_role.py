@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("registry", "0006_audit_safety_net"),
+        ("registry", "0007_node_live"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
