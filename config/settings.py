@@ -27,6 +27,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 SEAMLESS_VAR = Path(read_text("SEAMLESS_VAR", str(BASE_DIR / "var"))).absolute()
 (SEAMLESS_VAR / "static").mkdir(parents=True, exist_ok=True)
 SEAMLESS_BARS_DIR = Path(read_text("SEAMLESS_BARS_DIR", str(SEAMLESS_VAR / "bars")))
+SEAMLESS_ARTIFACT_DIR = Path(read_text("SEAMLESS_ARTIFACT_DIR", str(SEAMLESS_VAR / "artifacts")))
 # Directories below which a node's Parquet files may lie, besides ours.
 SEAMLESS_PARQUET_ROOTS = read_list("SEAMLESS_PARQUET_ROOTS", [])
 # Databases that hold bars, by the name that a node's store settings use.

@@ -93,6 +93,7 @@ UNFOLD: dict[str, Any] = {
                     _list("Quarantine", "block", "coordinator_quarantine", "may_read_audit"),
                     _list("Source limits", "speed", "coordinator_sourcelimit"),
                     _list("Reports", "fact_check", "provider_storedreport"),
+                    _list("Artifacts", "inventory_2", "provider_artifact"),
                 ],
             },
             {

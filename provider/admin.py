@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from unfold.decorators import display
 
-from provider.models import Segment, StoredReport
+from provider.models import Artifact, Segment, StoredReport
 from registry.admin.panels import Panel, brief, moment, pretty_json
 from registry.admin.readonly import ReadOnlyAdmin, ReadOnlyLogAdmin
 
@@ -52,3 +52,31 @@ class SegmentAdmin(ReadOnlyAdmin):
     @display(description="Published", ordering="created_at")
     def created(self, segment: Segment) -> str:
         return moment(segment.created_at)
+
+
+@admin.register(Artifact)
+class ArtifactAdmin(ReadOnlyLogAdmin):
+    list_display = ("about", "rows", "bars", "known", "world", "created")
+    list_select_related = ("node",)
+    search_fields = ("node__node_id", "=address", "=dataset_fingerprint", "=world")
+    ordering = ("-pk",)
+    fields = ("node", "version", "release", "address", "world", "as_of", "created_at")
+
+    @display(description="Artifact", header=True, ordering="pk")
+    def about(self, artifact: Artifact) -> Sequence[str]:
+        return artifact.node.node_id, brief(artifact.address)
+
+    @display(description="Bar times (epoch seconds)", ordering="range_start")
+    def bars(self, artifact: Artifact) -> str:
+        return f"{artifact.range_start} to {artifact.range_end}"
+
+    @display(description="As of", ordering="as_of")
+    def known(self, artifact: Artifact) -> str:
+        return moment(artifact.as_of)
+
+    @display(description="Published", ordering="created_at")
+    def created(self, artifact: Artifact) -> str:
+        return moment(artifact.created_at)
+
+    def panels(self, request: HttpRequest, obj: Artifact) -> Sequence[Panel]:
+        return (Panel(title="Manifest", code=pretty_json(obj.manifest)),)

@@ -23,6 +23,7 @@ from provider.conformance import (
     refusing_crashes,
 )
 from provider.conformance.rolling import RollingReport
+from provider.domains import enter
 from provider.fingerprints import BLOCK_BARS, FingerprintStream
 from provider.node_view import grid_of, reaches_present
 from provider.requests import ReadRequest
@@ -74,6 +75,7 @@ def export(request: ReadRequest, receive: Receive) -> Exported:
     `receive` gets a batch as it was examined, in as few parts as exact types allow, and its window.
     Raises what a read raises, and ExportsBusy.
     """
+    request = enter(request)
     clock = clock_for(request)
     with _a_place(), clock.total():
         exported = _export(request, receive, clock)

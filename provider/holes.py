@@ -48,11 +48,12 @@ def hand_over(
 
     The job of the read itself where there is one, else one that covers the range lately, else a new
     one in the background. Nothing is asked of a node without a source, or of a read that fetches
-    nothing.
+    nothing, or is answered from an artefact.
     """
     node = request.node
-    holes = holes_in(report)
-    if not holes or not node.source or request.strategy is Strategy.FAIL_FAST:
+    fetches = request.artifact is None and request.strategy is not Strategy.FAIL_FAST
+    holes = holes_in(report) if fetches and node.source else []
+    if not holes:
         return []
     by_identity = {hole.identity: hole for hole in holes}
     known = list(RepairRequest.objects.filter(node=node, identity__in=by_identity))

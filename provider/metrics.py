@@ -55,8 +55,18 @@ SLA_VIOLATIONS = Counter(
 )
 PARTIAL_RETURNS = Counter(
     "partial_fill_returns_total",
-    "Answers that were sent although they are less than the policy promises, and why.",
+    "Answers of policies that fill partially, sent although they are less than promised, and why.",
     ["node_id", "interval", "reason"],
+)
+DOMAIN_HOLDS = Counter(
+    "domain_gate_holds_total",
+    "Reads that were held (answered, but marked as less than promised) or refused, and why.",
+    ["node_id", "interval", "reason"],
+)
+AS_OF_ADVANCES = Counter(
+    "as_of_advancement_events_total",
+    "Reads that brought the `as_of` of a world forward.",
+    ["node_id"],
 )
 COVERAGE_RATIO = Gauge(
     "coverage_ratio",

@@ -1,4 +1,7 @@
-"""What the provider keeps: pointers to published bars, and the reports of what it served."""
+"""What the provider keeps: pointers to published bars and artefacts, reports of what it served."""
+
+from datetime import datetime
+from urllib.parse import quote
 
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
@@ -6,7 +9,7 @@ from django.db.models.functions import Now
 
 from coordinator.coverage import Window
 from coordinator.models import BackfillJob, BackfillShard
-from registry.models import Node, SchemaVersion
+from registry.models import Node, Release, SchemaVersion
 from registry.triggers import AppendOnly, Refuse, protect
 
 
@@ -145,8 +148,82 @@ class QualityRules(models.Model):
         return f"rules of {self.node}"
 
 
+class ArtifactQuery(models.QuerySet["Artifact"]):
+    def newest_covering(
+        self, node: Node, window: Window, *, world: str, as_of: datetime
+    ) -> "Artifact | None":
+        """What was known of the window at `as_of`, of what was published. There is one at most:
+        artefacts that overlap differ in `as_of`.
+        """
+        found = self.select_related("node").filter(node=node, world=world, as_of__lte=as_of)
+        covering = found.filter(range_start__lte=window.start, range_end__gte=window.end)
+        return covering.order_by("-as_of", "-pk").first()
+
+
+class Artifact(models.Model):
+    """A checked window that was published: a directory of files that never change, by its address.
+
+    `as_of` is what its rows were known at, `world` whose environment it is for; `manifest` is what
+    the directory says of itself.
+    """
+
+    node = models.ForeignKey(Node, models.PROTECT, related_name="artifacts")
+    version = models.ForeignKey(SchemaVersion, models.PROTECT, related_name="artifacts")
+    release = models.ForeignKey(Release, models.PROTECT, null=True, related_name="artifacts")
+    address = models.CharField(max_length=71, unique=True)
+    world = models.CharField(max_length=200, blank=True)
+    as_of = models.DateTimeField()
+    range_start = models.BigIntegerField()
+    range_end = models.BigIntegerField()
+    rows = models.PositiveBigIntegerField()
+    dataset_fingerprint = models.CharField(max_length=71)
+    manifest = models.JSONField()
+    created_at = models.DateTimeField()
+
+    objects = ArtifactQuery.as_manager()
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["node", "world", "as_of", "range_start", "range_end"],
+                name="one_artifact_per_window",
+            ),
+            models.CheckConstraint(
+                condition=Q(range_end__gte=F("range_start")), name="artifact_range_ordered"
+            ),
+        ]
+        indexes = [models.Index(fields=["node", "world", "-as_of"], name="artifact_newest")]
+
+    @property
+    def manifest_uri(self) -> str:
+        """Where the API shows the manifest."""
+        return f"/api/v1/nodes/{quote(self.node.node_id)}/artifacts/{self.address}"
+
+    def __str__(self) -> str:
+        return f"{self.address[:19]} of {self.node}"
+
+
+class AsOfMark(models.Model):
+    """The newest `as_of` that a world has read a node as of, written behind the reads."""
+
+    node = models.ForeignKey(Node, models.CASCADE, related_name="as_of_marks")
+    world = models.CharField(max_length=200, blank=True)
+    as_of = models.DateTimeField()
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["node", "world"], name="one_as_of_per_world")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.world!r} reads {self.node} as of {self.as_of}"
+
+
 protect(
     AppendOnly("provider.Segment"),
+    AppendOnly("provider.Artifact"),
     Refuse(
         "provider.StoredReport",
         name="never_changed",

@@ -10,6 +10,7 @@ from provider.metrics import (
     CACHE_HITS,
     CACHE_MISSES,
     COVERAGE_RATIO,
+    DOMAIN_HOLDS,
     FLAGS,
     LIVE_FAILURES,
     PARTIAL_RETURNS,
@@ -25,10 +26,11 @@ from provider.metrics import (
     WARNINGS,
 )
 from provider.requests import ReadAnswer, ReadRequest
-from provider.sla import PhaseObservation, SeamlessSLAExceeded, SLAPolicy
+from provider.sla import OnViolation, PhaseObservation, SeamlessSLAExceeded, SLAPolicy
 from registry.models import Mode, Node
 
 sla_log = structlog.get_logger("seamless.sla")
+gate_log = structlog.get_logger("seamless.domain_gate")
 conformance_log = structlog.get_logger("seamless.conformance")
 schema_log = structlog.get_logger("seamless.schema")
 
@@ -60,28 +62,42 @@ def observe_violation(node: Node, exceeded: SeamlessSLAExceeded, policy: SLAPoli
 def observe_answer(answer: ReadAnswer, policy: SLAPolicy) -> None:
     """How complete and how fresh the answer is, and that it is less than promised if it is."""
     node, window, verdict = answer.request.node, answer.request.window, answer.verdict
-    COVERAGE_RATIO.labels(node.node_id, str(node.interval)).set(verdict.coverage)
+    if answer.request.artifact is None:  # else it says nothing of the node as it is now
+        COVERAGE_RATIO.labels(node.node_id, str(node.interval)).set(verdict.coverage)
     if verdict.staleness_seconds is not None:
         STALENESS.labels(node.node_id, str(node.interval)).set(verdict.staleness_seconds)
     if verdict.reason is None or verdict.mode is None:
         return
     if verdict.violation is not None:
         observe_violation(node, verdict.violation, policy)
-    PARTIAL_RETURNS.labels(node.node_id, str(node.interval), verdict.reason.value).inc()
-    facts = verdict.to_dict()
+    held = verdict.mode is OnViolation.HOLD
+    counter = DOMAIN_HOLDS if held else PARTIAL_RETURNS
+    counter.labels(node.node_id, str(node.interval), verdict.reason.value).inc()
+    facts = answer.metadata()
+    where = {
+        "node_id": node.node_id,
+        "interval": node.interval,
+        "start": window.start,
+        "end": window.end,
+        "mode": verdict.mode.value,
+        "reason": verdict.reason.value,
+        "dataset_fingerprint": answer.fingerprint,
+        "as_of": facts["as_of"],
+    }
     sla_log.warning(
         "seamless.sla.downgrade",
-        node_id=node.node_id,
-        interval=node.interval,
-        start=window.start,
-        end=window.end,
-        mode=verdict.mode.value,
-        reason=verdict.reason.value,
         coverage_ratio=verdict.coverage,
         staleness_ms=facts["staleness_ms"],
-        dataset_fingerprint=answer.fingerprint,
+        **where,
         **(facts["sla_violation"] or {}),
     )
+    if held:
+        gate_log.warning(
+            "seamless.domain_gate.downgrade",
+            execution_domain=facts["execution_domain"],
+            world_id=facts["world_id"],
+            **where,
+        )
 
 
 def observe_repair(request: ReadRequest, *, ranges: int, bars: int, seconds: float) -> None:

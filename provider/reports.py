@@ -36,11 +36,15 @@ def keep_report(
     request_id: str,
     now: datetime,
     repairs: Sequence[RepairRequest] = (),
+    published: bool = True,
 ) -> StoredReport | None:
     """Store and publish a report that has findings or differs from the node's last of its version.
 
-    A clean report after a clean one differs in nothing that matters: None.
+    A clean report after a clean one differs in nothing that matters: None. Not `published`: what it
+    tells of is not the node as it is now, so it is kept only for who asks for it by its name.
     """
+    if not published:
+        return _kept_aside(node, version_id, report, request_id, now)
     last = _published(node, version_id)
     if last is not None and last.is_clean and not has_something_to_say(report):
         return None
@@ -96,6 +100,15 @@ def prune_reports(*, now: datetime) -> int:
 def _published(node: Node, version_id: int) -> PublishedReport | None:
     published = PublishedReport.objects.filter(node=node, version_id=version_id)
     return published.select_related("report").first()
+
+
+def _kept_aside(
+    node: Node, version_id: int, report: ConformanceReport, request_id: str, now: datetime
+) -> StoredReport | None:
+    if not has_something_to_say(report):
+        return None
+    digest, alone = report_digest(node, report), regression_digest(report, None)
+    return _stored_once(node, version_id, digest, report, alone, request_id, now)
 
 
 def _stored_once(

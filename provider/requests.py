@@ -13,7 +13,9 @@ from coordinator.coverage import Window
 from coordinator.services.outcomes import JobOutcome
 from provider.blend import Blended, Marks
 from provider.conformance import ConformanceReport
+from provider.models import Artifact
 from provider.verdict import Verdict
+from provider.viewpoint import ExecutionDomain, Viewpoint, moment_text
 from provider.window_cache import Fingerprint
 from registry.actors import Actor
 from registry.errors import NotFound, SeamlessError
@@ -66,6 +68,8 @@ class ReadRequest:
     `partial_ok`: quality findings and missing bars are reported instead of raised.
     `stabilization_bars`: how many of the newest bars before now are left out as still moving.
     `reads_until`: a later second up to which rows are read, where the window is one of several.
+    `domain`, `world` and `as_of` say from where it looks. The domain's gate adds `artifact`, what
+    then answers it, and `regressed`: that its `as_of` went back.
     """
 
     resolution: Resolution
@@ -76,6 +80,15 @@ class ReadRequest:
     strategy: Strategy = Strategy.SEAMLESS
     stabilization_bars: int = 0
     reads_until: int | None = None
+    domain: ExecutionDomain = ExecutionDomain.LIVE
+    world: str = ""
+    as_of: datetime | None = None
+    artifact: Artifact | None = None
+    regressed: bool = False
+
+    @property
+    def viewpoint(self) -> Viewpoint:
+        return Viewpoint(self.domain, self.world, self.as_of)
 
     @property
     def node(self) -> Node:
@@ -153,7 +166,22 @@ class ReadAnswer:
             "conformance_warnings": list(self.report.warnings),
             "dataset_fingerprint": self.fingerprint,
             **self.verdict.to_dict(),
+            **_provenance(self.request),
         }
+
+
+def _provenance(request: ReadRequest) -> Mapping[str, Any]:
+    """From where the answer was looked for, and what it was found in."""
+    artifact, asked = request.artifact, request.as_of
+    known = asked if artifact is None else artifact.as_of
+    return {
+        "execution_domain": request.domain.value,
+        "world_id": request.world,
+        "requested_as_of": None if asked is None else moment_text(asked),
+        "as_of": None if known is None else moment_text(known),
+        "artifact": artifact and artifact.address,
+        "manifest_uri": artifact and artifact.manifest_uri,
+    }
 
 
 def _nullable(kind: pa.DataType) -> Any:

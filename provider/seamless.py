@@ -4,7 +4,6 @@ One request runs through the stages of `provider.stages` in their order; nothing
 requests but checked windows, which never change.
 """
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -13,7 +12,6 @@ from time import monotonic
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.conf import settings
 from django.db import close_old_connections, connections
 
 from coordinator.coverage import CoverageRange, Window
@@ -26,6 +24,7 @@ from provider.conformance import (
     Finding,
     refusing_crashes,
 )
+from provider.domains import enter
 from provider.fingerprints import KnownBlocks, dataset_fingerprint
 from provider.live.reading import read_tail
 from provider.models import Segment
@@ -58,7 +57,9 @@ from provider.stages import (
     refuse_quarantined,
     repair,
 )
-from provider.window_cache import CheckedWindow, Fingerprint, Key, WindowCache
+from provider.viewpoint import ExecutionDomain, SeamlessDomainPolicyError, read_domain
+from provider.window_cache import CheckedWindow, Fingerprint
+from provider.window_keys import state_key, window_key, windows
 from registry.actors import Actor
 from registry.models import Consumer
 from registry.services.resolution import readable_node, resolve
@@ -66,16 +67,17 @@ from registry.spans import Attribute, span
 
 __all__ = [
     "BackfillStarted",
+    "ExecutionDomain",
     "NoData",
     "ReadAnswer",
     "ReadRequest",
     "SeamlessDataProvider",
+    "SeamlessDomainPolicyError",
     "Strategy",
 ]
 
 _last_report: ContextVar[ConformanceReport | None] = ContextVar("last_report", default=None)
 _THREADS = 32
-_cache: WindowCache | None = None
 _threads: ThreadPoolExecutor | None = None
 
 
@@ -111,21 +113,26 @@ class SeamlessDataProvider:
         actor: Actor,
         now: datetime,
         partial_ok: bool | None = None,
+        domain: str = ExecutionDomain.LIVE,
+        world: str = "",
+        as_of: datetime | None = None,
     ) -> ReadAnswer:
         """Read the closed [start, end] (epoch seconds) as this consumer.
 
         Raises NotFound, ValueError for a window without a bar, NoData, BackfillStarted,
-        SchemaRefused, ConformancePipelineError and SeamlessSLAExceeded.
+        SeamlessDomainPolicyError, SchemaRefused, ConformancePipelineError, SeamlessSLAExceeded, and
+        InvalidInput for a domain, world or `as_of` that is none.
         """
+        asked = self._request(
+            consumer=consumer, node_id=node_id, start=start, end=end, actor=actor, now=now
+        )
         return self.read(
-            self._request(
-                consumer=consumer,
-                node_id=node_id,
-                start=start,
-                end=end,
-                actor=actor,
-                now=now,
+            replace(
+                asked,
                 partial_ok=self._partial_ok if partial_ok is None else partial_ok,
+                domain=read_domain(domain),
+                world=world,
+                as_of=as_of,
             )
         )
 
@@ -137,6 +144,7 @@ class SeamlessDataProvider:
     def read(self, request: ReadRequest) -> ReadAnswer:
         """`fetch` for a request that is resolved and snapped already."""
         _last_report.set(None)
+        request = enter(request)
         node, clock = request.node, clock_for(request)
         try:
             with span("seamless.request", _facts(request)), clock.total():
@@ -184,7 +192,6 @@ class SeamlessDataProvider:
         end: int,
         actor: Actor,
         now: datetime,
-        partial_ok: bool = False,
     ) -> ReadRequest:
         node = readable_node(consumer, node_id)
         window = grid_of(node).snap(start, end)
@@ -195,7 +202,6 @@ class SeamlessDataProvider:
             window=window,
             actor=actor,
             now=now,
-            partial_ok=partial_ok,
             strategy=self._strategy,
             stabilization_bars=self._stabilization_bars,
         )
@@ -224,16 +230,16 @@ def measure(request: ReadRequest, clock: SLAClock | None = None) -> Coverage:
 def _answer(request: ReadRequest, clock: SLAClock) -> ReadAnswer:
     planned = plan(request, clock)
     key = window_key(request, planned)
-    kept = _windows().get(key) if key is not None else None
+    kept = windows().get(key) if key is not None else None
     job_ids: tuple[int, ...] = ()
     if kept is None:
         checked, planned, job_ids = _make(request, planned, clock)
         if key is not None and not job_ids:
-            _windows().put(key, checked)
+            windows().put(key, checked)
     else:
         checked = kept
     if key is not None:
-        observe_cache(request.node, hit=kept is not None, resident_bytes=_windows().resident_bytes)
+        observe_cache(request.node, hit=kept is not None, resident_bytes=windows().resident_bytes)
     jobs = tuple(outcomes_of(job_ids, within=_range_of(request)))
     verdict = reach_verdict(request, planned, checked.report, clock.violation, clock.policy)
     report = final_report(checked.report, verdict, jobs, clock.policy)
@@ -247,7 +253,7 @@ def _answer(request: ReadRequest, clock: SLAClock) -> ReadAnswer:
         named=checked.fingerprint,
         marks=checked.marks,
         jobs=jobs,
-        state=_state(request, planned),
+        state=state_key(request, planned),
         from_cache=kept is not None,
     )
 
@@ -354,54 +360,13 @@ def _facts(request: ReadRequest) -> dict[str, Attribute]:
 
 def _without_moving_bars(request: ReadRequest) -> ReadRequest:
     """Leave out the newest bars before now; raises NoData where no others are in the window."""
-    if not request.stabilization_bars:
+    if not request.stabilization_bars or request.artifact is not None:
         return request
     node, window = request.node, request.window
     end = min(window.end, newest_settled_bar(node, request.now, request.stabilization_bars))
     if end < window.start:
         raise NoData(f"every bar of {node.node_id} in this window may still change")
     return replace(request, window=Window(window.start, end, window.interval))
-
-
-# --- windows that are kept ----------------------------------------------------------------------
-
-
-def window_key(request: ReadRequest, planned: Plan) -> Key | None:
-    """Everything that decides what a check finds; None where a window must not be kept."""
-    if planned.data_version is None or planned.tail is not None:
-        return None
-    node, judge = request.node, request.judge
-    return (
-        node.pk,
-        node.interval,
-        node.anchor,
-        node.calendar,
-        json.dumps([node.series, node.store, planned.rules], sort_keys=True),
-        request.window,
-        planned.newest_expected,
-        judge.version_id,
-        judge.resolved_fingerprint,
-        request.resolution.strict is not None,
-        planned.data_version,
-    )
-
-
-def state_of(request: ReadRequest) -> Key | None:
-    """What decides the answer to a request, found without reading a row."""
-    return _state(request, plan(request, clock_for(request)))
-
-
-def _state(request: ReadRequest, planned: Plan) -> Key | None:
-    """None also where the answer grows late by itself."""
-    late_counts = request.node.sla is not None and planned.reaches_present
-    return None if late_counts else window_key(request, planned)
-
-
-def _windows() -> WindowCache:
-    global _cache
-    if _cache is None:
-        _cache = WindowCache(settings.SEAMLESS_CACHE_BYTES, settings.SEAMLESS_CACHE_SECONDS)
-    return _cache
 
 
 # --- asyncio ------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ from provider.conformance import (
     FindingClass,
     SchemaRefused,
 )
+from provider.domains import store_for
 from provider.live import LiveTail, live_tail
 from provider.node_view import (
     committed_segments,
@@ -50,7 +51,7 @@ from provider.sla import (
     SourcePool,
 )
 from provider.sources import can_fetch
-from provider.stores.opening import open_store, source_of
+from provider.stores.opening import source_of
 from provider.verdict import (
     Verdict,
     is_stale,
@@ -115,8 +116,10 @@ class Repair:
 
 def plan(request: ReadRequest, clock: SLAClock) -> Plan:
     node, window = request.node, request.window
-    frame, segments = frame_of(request.judge.document), committed_segments(node, request.span)
-    present = reaches_present(node, window, request.now)
+    frame, kept = frame_of(request.judge.document), request.artifact is not None
+    segments = () if kept else committed_segments(node, request.span)
+    # No clock changes what an artefact holds.
+    present = not kept and reaches_present(node, window, request.now)
     asks_live = present and request.strategy is Strategy.SEAMLESS
     return Plan(
         frame=frame,
@@ -134,7 +137,7 @@ def _data_version(
     request: ReadRequest, frame: Frame, segments: Sequence[str], clock: SLAClock
 ) -> str | None:
     """None where the store cannot say, or does not say so within its budget."""
-    store = open_store(request.node, frame)
+    store = store_for(request, frame)
     try:
         return clock.run_within(
             SLAPhase.STORAGE_WAIT,
@@ -155,7 +158,7 @@ def read_storage(
 ) -> Stored:
     """The rows of the window, and what each series lacks of its expected bars."""
     span, frame = request.span, planned.frame
-    store = open_store(request.node, frame)
+    store = store_for(request, frame)
     left = clock.deadline(SLAPhase.STORAGE_WAIT).remaining()
     until = None if left is None else left + _LATER_THAN_THE_BUDGET
     try:
@@ -176,11 +179,11 @@ def read_storage(
 def repair(request: ReadRequest, coverage: Coverage | None, clock: SLAClock) -> Repair:
     """Have the coordinator fetch what is missing; `partial_fill` does not wait for it.
 
-    Where storage did not answer (`coverage` None) nothing is known to be missing.
+    Where storage did not answer (`coverage` None) nothing is known to be missing; what an artefact
+    lacks was missing when it was published, and stays so.
     """
-    if coverage is None or request.strategy is Strategy.FAIL_FAST:
-        return Repair()
-    wanted = wanted_ranges(request, coverage)
+    fetches = request.artifact is None and request.strategy is not Strategy.FAIL_FAST
+    wanted = wanted_ranges(request, coverage) if fetches and coverage is not None else []
     if not wanted:
         return Repair()
     waits = request.strategy is not Strategy.PARTIAL_FILL
@@ -241,7 +244,8 @@ def start_backfill(
 
 def refuse_quarantined(request: ReadRequest, coverage: Coverage | None) -> None:
     """A strict read never steps over rows that a backfill refused: it shows what was found."""
-    if request.resolution.strict is None or coverage is None or not coverage.missing_bars:
+    judged = request.resolution.strict is not None and request.artifact is None
+    if not judged or coverage is None or not coverage.missing_bars:
         return
     missing = coverage.missing_ranges()
     refused = [
@@ -323,7 +327,13 @@ def reach_verdict(
     if planned.reaches_present and newest is not None:
         staleness = max(request.now.timestamp() - newest, 0.0)
     coverage = 1.0 if report.coverage is None else report.coverage
-    return sla_verdict(policy, coverage=coverage, staleness_seconds=staleness, violation=violation)
+    return sla_verdict(
+        policy,
+        coverage=coverage,
+        staleness_seconds=staleness,
+        violation=violation,
+        regressed=request.regressed,
+    )
 
 
 def final_report(

@@ -1,7 +1,7 @@
 """The SLA verdict of a read that has an answer: whether it is what its policy promised.
 
-A budget that ended under `partial_fill` or `hold`, too few bars, or too old ones *downgrade* an
-answer: it is sent all the same, and says so.
+A budget that ended under `partial_fill` or `hold`, too few bars, too old ones, or an `as_of` that
+went back *downgrade* an answer: it is sent all the same, and says so.
 """
 
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ class DowngradeReason(StrEnum):
     SLA_VIOLATION = "sla_violation"
     COVERAGE_BREACH = "coverage_breach"
     FRESHNESS_BREACH = "freshness_breach"
+    AS_OF_REGRESSION = "as_of_regression"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,12 @@ def sla_verdict(
     coverage: float,
     staleness_seconds: float | None,
     violation: SeamlessSLAExceeded | None,
+    regressed: bool = False,
 ) -> Verdict:
-    """What the policy says of an answer; its own budgets were held while it was made."""
+    """What the policy says of an answer; its own budgets were held while it was made.
+
+    `regressed`: its `as_of` lies before one that its world has read this node as of.
+    """
     mode, reason = None, None
     if violation is not None:
         mode, reason = policy.on_violation, DowngradeReason.SLA_VIOLATION
@@ -62,6 +67,8 @@ def sla_verdict(
         mode, reason = OnViolation.HOLD, DowngradeReason.COVERAGE_BREACH
     if is_stale(policy, staleness_seconds):
         mode, reason = OnViolation.HOLD, DowngradeReason.FRESHNESS_BREACH
+    if regressed:
+        mode, reason = OnViolation.HOLD, DowngradeReason.AS_OF_REGRESSION
     return Verdict(coverage, staleness_seconds, mode, reason, violation)
 
 

@@ -130,6 +130,10 @@ RELEASE = Shown(
     "::test_a_release_does_the_shard_again_and_marks_all_its_rows"
 )
 
+PUBLISHED = Shown(
+    "tests/provider/test_artifacts.py::test_operators_publish_and_the_record_says_what"
+)
+
 # (method, pattern) -> cover. Every non-safe method of every view.
 ADDRESSES: dict[tuple[str, str], Cover] = {
     ("post", "api/v1/subjects"): Exercised(
@@ -345,6 +349,7 @@ ADDRESSES: dict[tuple[str, str], Cover] = {
     ("post", "api/v1/backfills/<int:job_id>/reprocess"): Unproven("coordinator.services.steering"),
     ("post", "api/v1/source-limits"): Unproven("coordinator.services.limits"),
     ("post", "api/v1/quarantine/<int:row_id>/release"): RELEASE,
+    ("post", "api/v1/^nodes/(?P<node_id>.+)/artifacts$"): PUBLISHED,
     ("post", "v1/leases/claim"): LEASES,
     ("post", "v1/leases/complete"): LEASES,
     ("post", "v1/leases/renew"): Unproven("coordinator.services.service_leases"),
@@ -434,6 +439,10 @@ COMMANDS: dict[str, dict[str, Cover]] = {
         "add": SameAs(("post", "api/v1/nodes")),
         "change": Unproven("registry.services.nodes"),
         "rules": Unproven("registry.services.nodes"),
+    },
+    "artifact": {
+        **dict.fromkeys(("list", "show", "verify"), READS),
+        "publish": PUBLISHED,
     },
     "bundle": {
         **dict.fromkeys(("show", "compare", "export", "plan"), READS),

@@ -8,16 +8,8 @@ from typing import IO, Any
 from django.conf import settings
 
 from coordinator.coverage import Window
-from provider.api.reading import (
-    Question,
-    Served,
-    answer_headers,
-    canary_header,
-    keep_behind,
-    mirror,
-    refused,
-    static_metadata,
-)
+from provider.api.headers import answer_headers, canary_header, static_metadata
+from provider.api.reading import Question, Served, keep_behind, mirror, refused
 from provider.api.selecting import apply_selection
 from provider.api.validators import matches
 from provider.api.windows import WindowTooLarge

@@ -3,14 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from time import monotonic
-from typing import IO, Any, Protocol
-from urllib.parse import quote
+from typing import IO, Any
 
 from django.db import transaction
 from django.utils import timezone
 
-from coordinator.services.outcomes import JobOutcome
 from provider.api.encoding import encode
+from provider.api.headers import (
+    Answered,
+    answer_headers,
+    canary_header,
+    going_away,
+    metadata_of,
+    report_link,
+)
 from provider.api.selecting import Page, Selection, question_of, release_of, select
 from provider.api.validators import (
     State,
@@ -32,12 +38,12 @@ from provider.conformance import (
 from provider.holes import hand_over
 from provider.models import RepairRequest
 from provider.observing import observe_report, observe_schema_failure, schema_log
-from provider.reports import has_something_to_say, keep_report, report_digest
+from provider.reports import keep_report
 from provider.requests import ReadAnswer, ReadRequest
-from provider.seamless import SeamlessDataProvider, state_of
+from provider.seamless import SeamlessDataProvider, clock_for
 from provider.serialise import Format
-from provider.verdict import Verdict
 from provider.window_cache import Key
+from provider.window_keys import state_of
 from registry.models import Consumer, Mode
 from registry.services.audit.refusing import record_refusal
 from registry.services.evidence import CRASHED, SchemaFinding, record_check
@@ -45,7 +51,6 @@ from registry.services.incidents import note_refusal
 from registry.services.resolution import BoundVersion
 from registry.services.samples import is_sample_due, retain_sample
 from registry.services.usage import count_read
-from registry.sunsets import sunset_headers
 
 REASON_LIMIT = 1_000
 
@@ -99,7 +104,7 @@ def serve(question: Question) -> Served:
     checked = monotonic()
     selected = select(answer, question.selection, question.page, question.identity)
     headers = answer_headers(answer)
-    body = question.representation.write(selected.rows, _metadata(headers))
+    body = question.representation.write(selected.rows, metadata_of(headers))
     body, coding = encode(body, question.coding)
     if coding:
         headers["Content-Encoding"] = coding
@@ -133,7 +138,7 @@ def _unchanged(question: Question) -> Served | None:
     request = question.request
     if not question.if_none_match or request.resolution.canary is not None:
         return None
-    state = question.under(state_of(request))
+    state = question.under(state_of(request, clock_for(request)))
     etag = None if state is None else passed_states.name_under(state)
     if etag is None or not is_held(question.if_none_match, etag):
         return None
@@ -143,98 +148,6 @@ def _unchanged(question: Question) -> Served | None:
 
 def _timing(**seconds: float) -> str:
     return ", ".join(f"{name};dur={value * 1000:.1f}" for name, value in seconds.items())
-
-
-# --- what the answer says of itself -------------------------------------------------------------
-
-
-class Answered(Protocol):
-    """An answer of either kind: held in memory, or handed on batch by batch."""
-
-    @property
-    def request(self) -> ReadRequest: ...
-
-    @property
-    def report(self) -> ConformanceReport: ...
-
-    @property
-    def verdict(self) -> Verdict: ...
-
-    @property
-    def coverage(self) -> float: ...
-
-    @property
-    def fingerprint(self) -> str: ...
-
-    @property
-    def jobs(self) -> tuple[JobOutcome, ...]: ...
-
-
-def answer_headers(answer: Answered) -> dict[str, str]:
-    request = answer.request
-    headers = _standing_headers(request) | {
-        "Seamless-Coverage": f"{answer.coverage:.6g}",
-        "Seamless-Report": report_link(request, answer.report),
-        "Seamless-Dataset-Fingerprint": answer.fingerprint,
-    }
-    if answer.verdict.reason is not None:
-        headers["Seamless-Downgraded"] = answer.verdict.reason.value
-    if answer.jobs:
-        headers["Seamless-Backfill"] = ", ".join(f"{j.job_id};state={j.state}" for j in answer.jobs)
-    return headers
-
-
-def _standing_headers(request: ReadRequest) -> dict[str, str]:
-    """What is known before a row is read."""
-    headers = {
-        "Seamless-Node": quote(request.node.node_id, safe=":/"),
-        "Seamless-Window": f"{request.window.start}/{request.window.end}",
-    }
-    strict = request.resolution.strict
-    if strict is not None:
-        headers |= {
-            "Seamless-Subject": strict.subject,
-            "Seamless-Schema-Version": str(strict.number),
-            "Seamless-Schema-Fingerprint": strict.fingerprint,
-            "Seamless-Release": f"{strict.bundle}/{strict.release}",
-            "Seamless-Release-Fingerprint": strict.release_fingerprint,
-        }
-    return headers | going_away(request)
-
-
-def going_away(request: ReadRequest) -> dict[str, str]:
-    """Whether the version that the answer is held to goes away, and when.
-
-    Of the strict release only, so that a canary shows nowhere.
-    """
-    strict = request.resolution.strict
-    return {} if strict is None else sunset_headers(strict.deprecated_at, strict.sunset_at)
-
-
-def report_link(request: ReadRequest, report: ConformanceReport) -> str:
-    """Where the report can be read; a report without findings says all it has to say here."""
-    if not has_something_to_say(report):
-        return "clean"
-    node = quote(request.node.node_id)
-    return f"/api/v1/nodes/{node}/reports/{report_digest(request.node, report)}"
-
-
-def canary_header(request: ReadRequest) -> str:
-    canary = request.resolution.canary
-    if canary is None:
-        return "none"
-    if not request.resolution.governed:
-        return f"ungoverned; {canary.subject}/{canary.number}"
-    return f"{canary.bundle}/{canary.release}"
-
-
-def static_metadata(request: ReadRequest) -> dict[str, str]:
-    """For files whose metadata is written before their rows."""
-    return _metadata(_standing_headers(request))
-
-
-def _metadata(headers: dict[str, str]) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
 
 
 # --- behind the answer --------------------------------------------------------------------------
@@ -376,6 +289,7 @@ def _store(
         request_id=request.actor.request_id,
         now=request.now,
         repairs=repairs,
+        published=request.artifact is None,
     )
 
 

@@ -97,6 +97,7 @@ def question_of(consumer_id: int, request: ReadRequest, selection: Selection) ->
         "node": request.node.node_id,
         "window": [str(request.window.start), str(request.window.end)],
         "partial_ok": request.partial_ok,
+        "viewpoint": list(request.viewpoint.to_text()),
         "columns": None if selection.columns is None else list(selection.columns),
         "symbols": None if selection.symbols is None else list(selection.symbols),
         "flags": selection.flags,

@@ -2,7 +2,7 @@
 
 from django.urls import re_path
 
-from provider.api import quality_views, views
+from provider.api import artifact_views, quality_views, views
 
 urlpatterns = [
     re_path(r"^nodes/(?P<node_id>.+)/data$", views.Data.as_view()),
@@ -13,6 +13,11 @@ urlpatterns = [
     re_path(
         r"^nodes/(?P<node_id>.+)/reports/(?P<digest>sha256:[0-9a-f]{64})$",
         quality_views.Report.as_view(),
+    ),
+    re_path(r"^nodes/(?P<node_id>.+)/artifacts$", artifact_views.Artifacts.as_view()),
+    re_path(
+        r"^nodes/(?P<node_id>.+)/artifacts/(?P<digest>sha256:[0-9a-f]{64})$",
+        artifact_views.ArtifactManifest.as_view(),
     ),
     re_path(r"^observability/seamless/(?P<node_id>.+)$", quality_views.PublishedQuality.as_view()),
 ]

@@ -13,17 +13,20 @@ from rest_framework.views import APIView
 
 from coordinator.coverage import CoverageRange, Window
 from provider.api.encoding import chosen_coding
+from provider.api.headers import going_away
 from provider.api.large import serve_large
 from provider.api.negotiation import OursAlone, negotiate
 from provider.api.parameters import checked_query, count, flag, names
-from provider.api.reading import Question, going_away, serve
+from provider.api.reading import Question, serve
 from provider.api.selecting import Page, Selection, question_of, read_cursor
 from provider.api.windows import read_window
+from provider.domains import bound_to_artifact
 from provider.exporting import is_large
 from provider.node_view import grid_of
 from provider.planning import SeriesCoverage
 from provider.requests import ReadRequest, Strategy
 from provider.seamless import measure
+from provider.viewpoint import ExecutionDomain, checked_world, read_domain, read_moment
 from registry.errors import NotFound
 from registry.models import Consumer, Node
 from registry.permissions import MayRead
@@ -33,6 +36,7 @@ from registry.services.resolution import readable_node, resolve
 DATA_PARAMETERS = {
     *("start", "end", "columns", "symbols", "format"),
     *("partial_ok", "flags", "cursor", "limit"),
+    *("domain", "world", "as_of"),
 }
 WINDOW_PARAMETERS = {"start", "end"}
 MAX_LIMIT = 1_000_000
@@ -69,6 +73,9 @@ class NodeView(APIView):
             now=timezone.now(),
             partial_ok=flag(query, "partial_ok") if partial_ok is None else partial_ok,
             strategy=strategy,
+            domain=read_domain(query.get("domain", ExecutionDomain.LIVE)),
+            world=checked_world(query.get("world", "")),
+            as_of=read_moment(query["as_of"]) if "as_of" in query else None,
         )
 
 
@@ -108,6 +115,7 @@ class Data(NodeView):
 
     def _question(self, request: Request, node_id: str, strategy: Strategy) -> Question:
         consumer, read = self.read_request(request, node_id, DATA_PARAMETERS, strategy=strategy)
+        read = bound_to_artifact(read)
         query = checked_query(request.query_params, DATA_PARAMETERS)
         selection = Selection(
             columns=names(query, "columns"),

@@ -49,8 +49,8 @@ class Staged(Protocol):
     def rows(self) -> int: ...
 
 
-class Store(Protocol):
-    """The rows of one node. Safe to use from many threads and processes."""
+class Readable(Protocol):
+    """Rows of one node. Safe to use from many threads and processes."""
 
     def read(
         self,
@@ -77,6 +77,10 @@ class Store(Protocol):
         close together for its clock. `now` is in epoch seconds. Raises StoreUnreadable.
         """
         ...
+
+
+class Store(Readable, Protocol):
+    """The rows of one node, and its segments."""
 
     def stage(self, table: pa.Table, shard_id: int | str, epoch: int) -> Staged:
         """Write a segment, durably and whole, where no reader looks until it is committed.

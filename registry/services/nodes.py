@@ -125,7 +125,7 @@ def change_node(*, actor: Actor, node_id: str, now: datetime, **changes: Any) ->
     with audited_action(
         "node.change", actor=actor, object_type="node", object_id=node_id, now=now
     ) as entry:
-        node = _locked(node_id)
+        node = locked_node(node_id)
         require_role(actor, node.subject.owner_team, Role.OWNER)
         if unknown := sorted(set(changes) - set(CHANGEABLE)):
             raise InvalidInput(
@@ -181,7 +181,8 @@ def _facts(node: Node) -> dict[str, Any]:
     return facts | {"sla": node.sla.name if node.sla else ""}
 
 
-def _locked(node_id: str) -> Node:
+def locked_node(node_id: str) -> Node:
+    """The node, nobody else's to change until the transaction ends. Raises NotFound."""
     nodes = Node.objects.select_for_update(of=("self",)).select_related("subject__owner_team")
     node = nodes.filter(node_id=node_id).first()
     if node is None:

@@ -18,6 +18,7 @@ from tests.provider.world import World, build_world
 def own_storage(tmp_path: Path, settings: Any) -> None:
     """Bars of this test alone; what happens behind an answer happens before it returns."""
     settings.SEAMLESS_BARS_DIR = tmp_path / "bars"
+    settings.SEAMLESS_ARTIFACT_DIR = tmp_path / "artifacts"
     settings.SEAMLESS_CANARY_THREADS = 0
 
 
@@ -25,7 +26,7 @@ def own_storage(tmp_path: Path, settings: Any) -> None:
 def _own_pool(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pool and cache are made on first use, with the settings of that moment."""
     monkeypatch.setattr("provider.canary._pool", None)
-    monkeypatch.setattr("provider.seamless._cache", None)
+    monkeypatch.setattr("provider.window_keys._cache", None)
 
 
 @pytest.fixture

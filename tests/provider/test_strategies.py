@@ -18,7 +18,7 @@ from provider.blend import Piece
 from provider.conformance import ConformancePipelineError, SchemaRefused
 from provider.live import LiveRows, set_live_tail_factory
 from provider.live.feed import node_tail
-from provider.metrics import COVERAGE_RATIO, PARTIAL_RETURNS, SLA_VIOLATIONS
+from provider.metrics import COVERAGE_RATIO, DOMAIN_HOLDS, SLA_VIOLATIONS
 from provider.models import Segment
 from provider.seamless import (
     BackfillStarted,
@@ -215,7 +215,7 @@ def test_t11_w27_unstable_bars_are_left_out_near_the_present_only(world: World) 
 def test_t34_too_little_coverage_is_held_and_counted(world: World) -> None:
     world.write(bars(SESSIONS[:3]))
     with_policy(world, min_coverage=0.9, on_violation="hold")
-    returns = PARTIAL_RETURNS.labels(NODE, str(DAY), "coverage_breach")._value
+    returns = DOMAIN_HOLDS.labels(NODE, str(DAY), "coverage_breach")._value
     before = returns.get()
     with capture_logs() as logs:
         answer = fetch(world.reader())

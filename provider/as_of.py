@@ -1,0 +1,199 @@
+"""How far `as_of` has come, per world and node. A read asks, and writes nothing but Redis.
+
+Redis holds the newest moment for all processes and compares with it in one step. What a read has
+brought forward is written to the database behind it, and read from there by a process that sees a
+world for the first time, so that an emptied Redis forgets nothing that is older than a second. With
+Redis away each process goes by the database and by its own reads.
+"""
+
+import os
+from collections import OrderedDict
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from threading import Lock
+
+import redis
+import structlog
+from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from coordinator.breaker import CircuitBreaker
+from provider.metrics import AS_OF_ADVANCES
+from provider.models import AsOfMark
+from registry.errors import InvalidInput
+from registry.models import Node
+from registry.services.behind_reads import flushed_behind_reads, wake
+
+MOST_WORLDS = 1_000
+KEY_PREFIX = "seamless:as-of:"
+_MOST_KNOWN = 10_000
+_TIMEOUT_SECONDS = 0.5
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+# World, its new moment, and the newest that the caller knows of. The newest that was there before.
+_ADVANCE = """
+local latest = redis.call('HGET', KEYS[1], ARGV[1])
+if ARGV[3] ~= '' and (not latest or tonumber(latest) < tonumber(ARGV[3])) then latest = ARGV[3] end
+local newest = latest
+if not latest or tonumber(latest) < tonumber(ARGV[2]) then newest = ARGV[2] end
+redis.call('HSET', KEYS[1], ARGV[1], newest)
+return latest or ''
+"""
+
+World = tuple[int, str]
+
+log = structlog.get_logger("seamless.domain_gate")
+
+
+def advance(node: Node, world: str, as_of: datetime) -> bool:
+    """Bring a world's moment forward to `as_of`; False where it stands later already.
+
+    Raises InvalidInput for a new world of a node that has MOST_WORLDS.
+    """
+    mark, known = (node.pk, world), _marks.newest(node, world)
+    shared = _shared(settings.REDIS_URL)
+    floor = "" if known is None else _number(known)
+    answer = shared.advance(node.node_id, world, _number(as_of), floor)
+    if answer is None:
+        latest = _marks.bring_forward(mark, as_of)
+    else:
+        latest = _EPOCH + int(answer) * _MICROSECOND if answer else None
+    if latest is not None and latest > as_of:
+        _marks.learn(mark, latest)
+        return False
+    if latest != as_of:
+        AS_OF_ADVANCES.labels(node.node_id).inc()
+        _marks.bring_forward(mark, as_of)
+        wake()
+    return True
+
+
+class _Shared:
+    """The moments in Redis."""
+
+    def __init__(self, url: str) -> None:
+        self._breaker = CircuitBreaker()
+        client = redis.Redis.from_url(
+            url,
+            decode_responses=True,
+            socket_timeout=_TIMEOUT_SECONDS,
+            socket_connect_timeout=_TIMEOUT_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+        )
+        self._advance = client.register_script(_ADVANCE)
+
+    def advance(self, node_id: str, world: str, as_of: str, known: str) -> str | None:
+        """The newest that was there, "" for none; None while Redis is away."""
+        if not self._breaker.allows():
+            return None
+        try:
+            answer = self._advance(keys=[KEY_PREFIX + node_id], args=[world, as_of, known])
+        except (redis.RedisError, OSError) as error:
+            if self._breaker.failed():
+                log.warning("seamless.domain_gate.redis_unreachable", error=str(error))
+            return None
+        self._breaker.succeeded()
+        return str(answer)
+
+
+@lru_cache(maxsize=8)
+def _shared(url: str) -> _Shared:
+    return _Shared(url)
+
+
+class _Marks:
+    """What this process knows, and what of it is not written yet. Safe to use from many threads."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._newest: OrderedDict[World, datetime] = OrderedDict()
+        self._unwritten: dict[World, datetime] = {}
+
+    def newest(self, node: Node, world: str) -> datetime | None:
+        with self._lock:
+            known = self._newest.get((node.pk, world))
+        if known is not None:
+            return known
+        stored = AsOfMark.objects.filter(node=node, world=world).first()
+        if stored is None:
+            self._refuse_more_worlds(node)
+            return None
+        self.learn((node.pk, world), stored.as_of)
+        return stored.as_of
+
+    def learn(self, world: World, as_of: datetime) -> None:
+        with self._lock:
+            self._newest[world] = max(as_of, self._newest.get(world, as_of))
+            self._newest.move_to_end(world)
+            while len(self._newest) > _MOST_KNOWN:
+                self._newest.popitem(last=False)
+
+    def bring_forward(self, world: World, as_of: datetime) -> datetime | None:
+        """The newest before; a later one takes its place, and is to be written."""
+        with self._lock:
+            before = self._newest.get(world)
+            if before is None or before < as_of:
+                self._newest[world] = self._unwritten[world] = as_of
+            return before
+
+    def put_back(self, taken: Mapping[World, datetime]) -> None:
+        with self._lock:
+            for world, as_of in taken.items():
+                self._unwritten[world] = max(as_of, self._unwritten.get(world, as_of))
+
+    def take(self) -> dict[World, datetime]:
+        with self._lock:
+            taken, self._unwritten = self._unwritten, {}
+        return taken
+
+    def _refuse_more_worlds(self, node: Node) -> None:
+        with self._lock:
+            waiting = sum(1 for known, _ in self._unwritten if known == node.pk)
+        if AsOfMark.objects.filter(node=node).count() + waiting >= MOST_WORLDS:
+            raise InvalidInput(
+                f"{node.node_id} is read with an as_of in {MOST_WORLDS} worlds already; use one of "
+                "them, or leave as_of out.",
+                parameter="world",
+            )
+
+
+_marks = _Marks()
+
+
+@flushed_behind_reads
+def flush_marks() -> None:
+    """Write what was brought forward; what the database does not take now is tried again."""
+    taken = _marks.take()
+    while taken:
+        world, as_of = next(iter(taken.items()))
+        try:
+            _write(world, as_of)
+        except Exception:
+            _marks.put_back(taken)
+            raise
+        del taken[world]
+
+
+def _write(world: World, as_of: datetime) -> None:
+    node_id, name = world
+    mark, made = AsOfMark.objects.get_or_create(
+        node_id=node_id, world=name, defaults={"as_of": as_of}
+    )
+    if not made:
+        AsOfMark.objects.filter(pk=mark.pk, as_of__lt=as_of).update(as_of=as_of)
+
+
+def _number(moment: datetime) -> str:
+    return str((moment - _EPOCH) // _MICROSECOND)
+
+
+def _start_anew() -> None:
+    """A forked child must not wait for a lock that a thread of its parent held."""
+    global _marks
+    _marks = _Marks()
+
+
+os.register_at_fork(after_in_child=_start_anew)
