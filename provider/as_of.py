@@ -1,9 +1,9 @@
 """How far `as_of` has come, per world and node. A read asks, and writes nothing but Redis.
 
 Redis holds the newest moment for all processes and compares with it in one step. What a read has
-brought forward is written to the database behind it, and read from there by a process that sees a
-world for the first time, so that an emptied Redis forgets nothing that is older than a second. With
-Redis away each process goes by the database and by its own reads.
+brought forward is written to the database behind it, and read from there where Redis knows nothing,
+so that an emptied Redis forgets nothing that is older than a second. With Redis away each process
+goes by the database and by its own reads.
 """
 
 import os
@@ -33,15 +33,18 @@ _TIMEOUT_SECONDS = 0.5
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
-# World, its new moment, and the newest that the caller knows of. The newest that was there before.
+# World, its new moment, the newest that the caller knows of ("": none), and whether that is all
+# there is to know. Answers what was the newest before, "?" where somebody should look first.
 _ADVANCE = """
 local latest = redis.call('HGET', KEYS[1], ARGV[1])
+if not latest and ARGV[4] == '' then return '?' end
 if ARGV[3] ~= '' and (not latest or tonumber(latest) < tonumber(ARGV[3])) then latest = ARGV[3] end
 local newest = latest
 if not latest or tonumber(latest) < tonumber(ARGV[2]) then newest = ARGV[2] end
 redis.call('HSET', KEYS[1], ARGV[1], newest)
 return latest or ''
 """
+_LOOK_FIRST = "?"
 
 World = tuple[int, str]
 
@@ -53,10 +56,12 @@ def advance(node: Node, world: str, as_of: datetime) -> bool:
 
     Raises InvalidInput for a new world of a node that has MOST_WORLDS.
     """
-    mark, known = (node.pk, world), _marks.newest(node, world)
-    shared = _shared(settings.REDIS_URL)
-    floor = "" if known is None else _number(known)
-    answer = shared.advance(node.node_id, world, _number(as_of), floor)
+    mark, shared = (node.pk, world), _shared(settings.REDIS_URL)
+    answer = shared.advance(node.node_id, world, as_of, _marks.known(mark))
+    if answer is None or answer == _LOOK_FIRST:
+        _look(node, world)
+        if answer is not None:
+            answer = shared.advance(node.node_id, world, as_of, _marks.known(mark), looked=True)
     if answer is None:
         latest = _marks.bring_forward(mark, as_of)
     else:
@@ -69,6 +74,21 @@ def advance(node: Node, world: str, as_of: datetime) -> bool:
         _marks.bring_forward(mark, as_of)
         wake()
     return True
+
+
+def _look(node: Node, world: str) -> None:
+    """Learn what was written. Raises InvalidInput for a world too many."""
+    stored = AsOfMark.objects.filter(node=node, world=world).first()
+    if stored is not None:
+        _marks.learn((node.pk, world), stored.as_of)
+    elif _marks.known((node.pk, world)) is None:
+        written = AsOfMark.objects.filter(node=node).count()
+        if written + _marks.unwritten_worlds(node.pk) >= MOST_WORLDS:
+            raise InvalidInput(
+                f"{node.node_id} is read with an as_of in {MOST_WORLDS} worlds already; use one of "
+                "them, or leave as_of out.",
+                parameter="world",
+            )
 
 
 class _Shared:
@@ -85,12 +105,21 @@ class _Shared:
         )
         self._advance = client.register_script(_ADVANCE)
 
-    def advance(self, node_id: str, world: str, as_of: str, known: str) -> str | None:
+    def advance(
+        self,
+        node_id: str,
+        world: str,
+        as_of: datetime,
+        known: datetime | None,
+        *,
+        looked: bool = False,
+    ) -> str | None:
         """The newest that was there, "" for none; None while Redis is away."""
         if not self._breaker.allows():
             return None
+        arguments = [world, _number(as_of), _number(known), "looked" if looked else ""]
         try:
-            answer = self._advance(keys=[KEY_PREFIX + node_id], args=[world, as_of, known])
+            answer = self._advance(keys=[KEY_PREFIX + node_id], args=arguments)
         except (redis.RedisError, OSError) as error:
             if self._breaker.failed():
                 log.warning("seamless.domain_gate.redis_unreachable", error=str(error))
@@ -104,7 +133,7 @@ def _shared(url: str) -> _Shared:
     return _Shared(url)
 
 
-class _Marks:
+class Marks:
     """What this process knows, and what of it is not written yet. Safe to use from many threads."""
 
     def __init__(self) -> None:
@@ -112,17 +141,13 @@ class _Marks:
         self._newest: OrderedDict[World, datetime] = OrderedDict()
         self._unwritten: dict[World, datetime] = {}
 
-    def newest(self, node: Node, world: str) -> datetime | None:
+    def known(self, world: World) -> datetime | None:
         with self._lock:
-            known = self._newest.get((node.pk, world))
-        if known is not None:
-            return known
-        stored = AsOfMark.objects.filter(node=node, world=world).first()
-        if stored is None:
-            self._refuse_more_worlds(node)
-            return None
-        self.learn((node.pk, world), stored.as_of)
-        return stored.as_of
+            return self._newest.get(world)
+
+    def unwritten_worlds(self, node_pk: int) -> int:
+        with self._lock:
+            return sum(1 for known, _ in self._unwritten if known == node_pk)
 
     def learn(self, world: World, as_of: datetime) -> None:
         with self._lock:
@@ -149,18 +174,8 @@ class _Marks:
             taken, self._unwritten = self._unwritten, {}
         return taken
 
-    def _refuse_more_worlds(self, node: Node) -> None:
-        with self._lock:
-            waiting = sum(1 for known, _ in self._unwritten if known == node.pk)
-        if AsOfMark.objects.filter(node=node).count() + waiting >= MOST_WORLDS:
-            raise InvalidInput(
-                f"{node.node_id} is read with an as_of in {MOST_WORLDS} worlds already; use one of "
-                "them, or leave as_of out.",
-                parameter="world",
-            )
 
-
-_marks = _Marks()
+_marks = Marks()
 
 
 @flushed_behind_reads
@@ -186,14 +201,14 @@ def _write(world: World, as_of: datetime) -> None:
         AsOfMark.objects.filter(pk=mark.pk, as_of__lt=as_of).update(as_of=as_of)
 
 
-def _number(moment: datetime) -> str:
-    return str((moment - _EPOCH) // _MICROSECOND)
+def _number(moment: datetime | None) -> str:
+    return "" if moment is None else str((moment - _EPOCH) // _MICROSECOND)
 
 
 def _start_anew() -> None:
     """A forked child must not wait for a lock that a thread of its parent held."""
     global _marks
-    _marks = _Marks()
+    _marks = Marks()
 
 
 os.register_at_fork(after_in_child=_start_anew)

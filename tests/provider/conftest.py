@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from provider.as_of import Marks
 from tests.databases import CommittedDatabase
 from tests.provider.world import World, build_world
 
@@ -24,9 +25,12 @@ def own_storage(tmp_path: Path, settings: Any) -> None:
 
 @pytest.fixture(autouse=True)
 def _own_pool(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pool and cache are made on first use, with the settings of that moment."""
+    """Pool and cache are made on first use, with the settings of that moment; of what worlds have
+    read, nothing is known yet.
+    """
     monkeypatch.setattr("provider.canary._pool", None)
     monkeypatch.setattr("provider.window_keys._cache", None)
+    monkeypatch.setattr("provider.as_of._marks", Marks())
 
 
 @pytest.fixture
