@@ -1,6 +1,6 @@
 """The sealer is killed at any point, runs in several processes at once, meets a restored database.
 
-SEAMLESS_SEALER_KILLS=50 is the long profile.
+12 kills at points drawn anew, 50 with HYPOTHESIS_PROFILE=long; SEAMLESS_SEED=… draws the same.
 """
 
 import os
@@ -20,7 +20,7 @@ from tests.databases import CommittedDatabase, fresh_copy
 from tests.registry.audit_world import NOW, exported, record_many, recorded, verified
 from tests.registry.sealing_processes import sealing_processes
 
-KILLS = int(os.environ.get("SEAMLESS_SEALER_KILLS", "8"))
+KILLS = 50 if os.environ.get("HYPOTHESIS_PROFILE") == "long" else 12
 NEVER = 0
 POINTS = 60  # more than a sealing has, so that the last ones are drawn too
 
@@ -54,7 +54,7 @@ def test_a_sealer_killed_at_any_point_leaves_no_gap_and_no_fork(
     print(f"SEAMLESS_SEED={seed}")
     draw, killed, seen = random.Random(seed), 0, []
     with sealing_processes(checkpoints) as sealers:
-        for _ in range(KILLS):
+        while killed < KILLS:
             record_many(draw.randint(1, 5))
             (died,) = sealers.seal(draw.randint(1, POINTS))
             killed += died
@@ -67,7 +67,6 @@ def test_a_sealer_killed_at_any_point_leaves_no_gap_and_no_fork(
     assert not AuditPending.objects.exists()
     assert published(checkpoints) == latest_checkpoint()
     assert verified(exported(), *seen) == OK
-    assert killed
 
 
 def test_many_sealers_at_once_number_every_record_once(
