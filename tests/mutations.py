@@ -7,15 +7,17 @@ commands that exist, so a new one fails until it has its line here:
 - `Shown("tests/…/test_x.py::test_y")`: that test does it and looks at its record.
 - `Unrecorded("why")`: it changes nothing that needs a record.
 - `SameAs(address)`: it calls the service of that address, and nothing else.
-- `Unproven("service that records it")`: no test looks at its record yet. Make it one of the others.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
-from registry.models import AccessToken, CanaryTally, Node, Rollout
-from registry.services import rollouts
+from coordinator.models import BackfillJob
+from coordinator.services.finishing import cancel_job
+from registry.models import AccessToken, CanaryTally, Incident, Node, Rollout, Waiver
+from registry.services import incidents, replays, rollouts, subjects, versions, waivers
 from tests.registry.admin_world import World, schema
 
 
@@ -51,16 +53,11 @@ class Unrecorded:
 
 
 @dataclass(frozen=True)
-class Unproven:
-    service: str
-
-
-@dataclass(frozen=True)
 class SameAs:
     address: tuple[str, str]
 
 
-Cover = Exercised | Shown | Unrecorded | SameAs | Unproven
+Cover = Exercised | Shown | Unrecorded | SameAs
 
 
 def rollout_id() -> int:
@@ -86,6 +83,64 @@ def promoted_twice(world: World) -> None:
 
 def submitted(world: World) -> None:
     world.submit(world.proposal)
+
+
+def with_a_successor(world: World) -> None:
+    submitted(world)
+    world.approve(world.proposal)
+
+
+def past_its_sunset(world: World) -> None:
+    """A version of a subject that nothing is bound to, deprecated until half an hour ago."""
+    ada, earlier = world.actor("ada"), world.now + timedelta(minutes=30)
+    subjects.create_subject(actor=ada, name="market.z", owner_team="market", now=world.now)
+    only = world.propose("market.z", {"type": "number"}, "first")
+    world.submit(only)
+    world.approve(only)
+    versions.deprecate_version(
+        actor=ada, subject="market.z", number=1, sunset_at=earlier, reason="x", now=world.now
+    )
+
+
+def an_incident(world: World) -> None:
+    incidents.open_incident(
+        actor=world.actor("cy"),
+        consumer="consumer-a",
+        bundle="bundle-a",
+        reason="odd",
+        now=world.now,
+    )
+
+
+def replaying(world: World) -> None:
+    replays.start_replay(actor=world.actor("ada"), proposal_id=world.proposal.pk, now=world.now)
+
+
+def a_waiver(world: World) -> None:
+    waivers.request_waiver(
+        actor=world.actor("bo"),
+        proposal_id=world.proposal.pk,
+        rule="compatibility",
+        reason="one exception",
+        expires_at=world.now + timedelta(days=2),
+        now=world.now,
+    )
+
+
+def cancelled(world: World) -> None:
+    cancel_job(actor=world.actor("ed"), job_id=int(job_id(world)), now=world.now, reason="x")
+
+
+def incident_id(_: World) -> str:
+    return str(Incident.objects.latest("pk").pk)
+
+
+def waiver_id(_: World) -> str:
+    return str(Waiver.objects.get().pk)
+
+
+def job_id(_: World) -> str:
+    return str(BackfillJob.objects.get().pk)
 
 
 def proposal_path(verb: str) -> Callable[[World], str]:
@@ -124,7 +179,13 @@ OVERRIDES = Shown(
     "::test_two_people_open_the_gates_for_a_while_and_the_log_names_them"
 )
 BUNDLE_FILE = Shown("tests/registry/test_bundle_plans.py::test_the_plan_is_exactly_what_is_done")
-_SERVICES = "registry.services"
+PEOPLE = Shown(
+    "tests/registry/test_people_command.py::test_what_is_done_to_people_is_recorded_in_full"
+)
+NODE_CHANGE = Shown(
+    "tests/provider/test_node_command.py::test_each_change_of_a_node_is_recorded_with_its_person"
+)
+CONSUMER_A = "api/v1/consumers/consumer-a"
 RELEASE = Shown(
     "tests/coordinator/test_quarantine.py"
     "::test_a_release_does_the_shard_again_and_marks_all_its_rows"
@@ -278,21 +339,86 @@ ADDRESSES: dict[tuple[str, str], Cover] = {
         "tests/registry/test_rollout_ways.py"
         "::test_a_first_strict_release_is_demoted_to_nothing_strict_and_the_log_says_so"
     ),
-    ("post", "api/v1/rollouts/<int:rollout_id>/ramp"): Unproven(f"{_SERVICES}.rollouts"),
+    ("post", "api/v1/rollouts/<int:rollout_id>/ramp"): Exercised(
+        "cy",
+        rollout_path("ramp"),
+        "rollout.ramp",
+        "rollout",
+        newest_rollout,
+        body={"percent": 10},
+        prepare=approved_by_bo,
+        before=True,
+        after=True,
+    ),
     ("post", "api/v1/rollouts/<int:rollout_id>/overrides"): OVERRIDES,
     ("post", "api/v1/overrides/<int:override_id>/confirm"): OVERRIDES,
-    ("post", "api/v1/incidents"): Unproven(f"{_SERVICES}.incidents"),
-    ("post", "api/v1/incidents/<int:incident_id>/close"): Unproven(f"{_SERVICES}.incidents"),
+    ("post", "api/v1/incidents"): Exercised(
+        "cy",
+        "api/v1/incidents",
+        "incident.open",
+        "consumer",
+        "consumer-a",
+        body={"consumer": "consumer-a", "bundle": "bundle-a", "reason": "odd prices"},
+        after=True,
+        reason="odd prices",
+    ),
+    ("post", "api/v1/incidents/<int:incident_id>/close"): Exercised(
+        "cy",
+        lambda world: f"api/v1/incidents/{incident_id(world)}/close",
+        "incident.close",
+        "incident",
+        incident_id,
+        body={"reason": "the source was right"},
+        prepare=an_incident,
+        reason="the source was right",
+    ),
     ("post", "api/v1/gate-policies"): MATRIX,
     ("post", "api/v1/bundle-file/plan"): Unrecorded("compares, and changes nothing"),
     ("post", "api/v1/bundle-file/apply"): BUNDLE_FILE,
-    ("post", "api/v1/bundles/<str:bundle>/change"): Unproven(f"{_SERVICES}.releases"),
-    ("post", "api/v1/bundles/<str:bundle>/cut"): Unproven(f"{_SERVICES}.releases"),
-    ("post", "api/v1/consumers/<str:consumer>/grants/revoke"): Unproven(f"{_SERVICES}.consumers"),
-    ("post", "api/v1/consumers/<str:consumer>/subscriptions/<str:bundle>/end"): Unproven(
-        f"{_SERVICES}.consumers"
+    ("post", "api/v1/bundles/<str:bundle>/change"): Exercised(
+        "ada",
+        "api/v1/bundles/bundle-a/change",
+        "bundle.change",
+        "bundle",
+        "bundle-a",
+        body={"description": "bars of one minute"},
+        before=True,
+        after=True,
     ),
-    ("post", "api/v1/consumers/<str:consumer>/switch"): Unproven(f"{_SERVICES}.consumers"),
+    ("post", "api/v1/bundles/<str:bundle>/cut"): Exercised(
+        "ada", "api/v1/bundles/bundle-a/cut", "bundle.cut", "bundle", "bundle-a", after=True
+    ),
+    ("post", "api/v1/consumers/<str:consumer>/grants/revoke"): Exercised(
+        "ada",
+        f"{CONSUMER_A}/grants/revoke",
+        "consumer.revoke_grant",
+        "consumer",
+        "consumer-a",
+        body={"node": "node:a", "reason": "no longer read"},
+        before=True,
+        reason="no longer read",
+    ),
+    ("post", "api/v1/consumers/<str:consumer>/subscriptions/<str:bundle>/end"): Exercised(
+        "cy",
+        f"{CONSUMER_A}/subscriptions/bundle-a/end",
+        "consumer.unsubscribe",
+        "consumer",
+        "consumer-a",
+        body={"reason": "moved on"},
+        before=True,
+        reason="moved on",
+    ),
+    ("post", "api/v1/consumers/<str:consumer>/switch"): Exercised(
+        "cy",
+        f"{CONSUMER_A}/switch",
+        "consumer.switch",
+        "consumer",
+        "consumer-a",
+        body={"active": False, "reason": "retired"},
+        before=True,
+        after=True,
+        reason="retired",
+    ),
     ("post", "api/v1/nodes"): Exercised(
         "ada",
         "api/v1/nodes",
@@ -313,13 +439,41 @@ ADDRESSES: dict[tuple[str, str], Cover] = {
         "tests/registry/test_lifecycle.py"
         "::test_a_change_of_a_subject_is_recorded_before_and_after_with_its_reason"
     ),
-    ("post", "api/v1/subjects/<str:subject>/versions/<int:number>/deprecate"): Unproven(
-        "registry.services.lifecycle"
+    ("post", "api/v1/subjects/<str:subject>/versions/<int:number>/deprecate"): Exercised(
+        "ada",
+        "api/v1/subjects/market.a/versions/1/deprecate",
+        "version.deprecate",
+        "version",
+        "market.a/1",
+        body={"sunset_at": "2099-01-01T00:00:00Z", "reason": "use the next"},
+        prepare=with_a_successor,
+        before=True,
+        after=True,
+        reason="use the next",
     ),
-    ("post", "api/v1/subjects/<str:subject>/versions/<int:number>/retire"): Unproven(
-        "registry.services.lifecycle"
+    ("post", "api/v1/subjects/<str:subject>/versions/<int:number>/retire"): Exercised(
+        "ada",
+        "api/v1/subjects/market.z/versions/1/retire",
+        "version.retire",
+        "version",
+        "market.z/1",
+        body={"reason": "nobody reads it"},
+        prepare=past_its_sunset,
+        before=True,
+        after=True,
+        reason="nobody reads it",
     ),
-    ("patch", "api/v1/proposals/<int:proposal_id>"): Unproven("registry.services.proposals"),
+    ("patch", "api/v1/proposals/<int:proposal_id>"): Exercised(
+        "ada",
+        lambda world: f"api/v1/proposals/{world.proposal.pk}",
+        "proposal.edit",
+        "proposal",
+        proposal_id,
+        body={"schema": schema({"type": ["number", "string"]}), "reason": "texts too"},
+        before=True,
+        after=True,
+        reason="texts too",
+    ),
     ("post", "api/v1/proposals/<int:proposal_id>/recheck"): Exercised(
         "ada",
         proposal_path("recheck"),
@@ -329,30 +483,122 @@ ADDRESSES: dict[tuple[str, str], Cover] = {
         before=True,
         after=True,
     ),
-    ("post", "api/v1/proposals/approve"): Unproven(f"{_SERVICES}.proposals"),
-    ("post", "api/v1/proposals/<int:proposal_id>/replay"): Unproven("registry.services.replays"),
-    ("post", "api/v1/proposals/<int:proposal_id>/replay/cancel"): Unproven(
-        "registry.services.replays"
+    ("post", "api/v1/proposals/approve"): Exercised(
+        "bo",
+        "api/v1/proposals/approve",
+        "proposal.approve_together",
+        "proposal",
+        proposal_id,
+        body=lambda world: {"proposals": [world.proposal.pk], "comment": "all of it"},
+        prepare=submitted,
+        after=True,
+        reason="all of it",
     ),
-    ("post", "api/v1/proposals/<int:proposal_id>/waivers"): Unproven("registry.services.waivers"),
-    ("post", "api/v1/waivers/<int:waiver_id>/grant"): Unproven("registry.services.waivers"),
-    ("post", "api/v1/waivers/<int:waiver_id>/end"): Unproven("registry.services.waivers"),
+    ("post", "api/v1/proposals/<int:proposal_id>/replay"): Exercised(
+        "ada", proposal_path("replay"), "replay.start", "proposal", proposal_id, after=True
+    ),
+    ("post", "api/v1/proposals/<int:proposal_id>/replay/cancel"): Exercised(
+        "ada",
+        proposal_path("replay/cancel"),
+        "replay.cancel",
+        "proposal",
+        proposal_id,
+        body={"reason": "takes too long"},
+        prepare=replaying,
+        after=True,
+        reason="takes too long",
+    ),
+    ("post", "api/v1/proposals/<int:proposal_id>/waivers"): Exercised(
+        "bo",
+        proposal_path("waivers"),
+        "waiver.request",
+        "proposal",
+        proposal_id,
+        body=lambda world: {
+            "rule": "compatibility",
+            "reason": "one exception",
+            "expires_at": f"{world.now + timedelta(days=2):%Y-%m-%dT%H:%M:%SZ}",
+        },
+        after=True,
+        reason="one exception",
+    ),
+    ("post", "api/v1/waivers/<int:waiver_id>/grant"): Exercised(
+        "fay",
+        lambda world: f"api/v1/waivers/{waiver_id(world)}/grant",
+        "waiver.grant",
+        "waiver",
+        waiver_id,
+        body={"comment": "agreed"},
+        prepare=a_waiver,
+        after=True,
+        reason="agreed",
+    ),
+    ("post", "api/v1/waivers/<int:waiver_id>/end"): Exercised(
+        "bo",
+        lambda world: f"api/v1/waivers/{waiver_id(world)}/end",
+        "waiver.end",
+        "waiver",
+        waiver_id,
+        body={"reason": "not needed"},
+        prepare=a_waiver,
+        before=True,
+        reason="not needed",
+    ),
     ("post", "api/v1/audit/exports"): Shown(
         "tests/registry/test_audit_api.py::test_a_long_export_is_a_job"
     ),
-    ("post", "api/v1/backfills"): Unproven("coordinator.services.planning"),
+    ("post", "api/v1/backfills"): Exercised(
+        "ed",
+        "api/v1/backfills",
+        "backfill.order",
+        "node",
+        "node:a",
+        body={"node": "node:a", "start": "600", "end": "1200"},
+        after=True,
+    ),
     ("post", "api/v1/backfills/<int:job_id>/pause"): STEERING,
     ("post", "api/v1/backfills/<int:job_id>/resume"): STEERING,
     ("post", "api/v1/backfills/<int:job_id>/cancel"): STEERING,
     ("post", "api/v1/backfills/<int:job_id>/priority"): STEERING,
-    ("post", "api/v1/backfills/<int:job_id>/retry"): Unproven("coordinator.services.steering"),
-    ("post", "api/v1/backfills/<int:job_id>/reprocess"): Unproven("coordinator.services.steering"),
-    ("post", "api/v1/source-limits"): Unproven("coordinator.services.limits"),
+    ("post", "api/v1/backfills/<int:job_id>/retry"): Exercised(
+        "ed",
+        lambda world: f"api/v1/backfills/{job_id(world)}/retry",
+        "backfill.job.reprocess",
+        "backfill_job",
+        job_id,
+        body={"reason": "the source is back"},
+        prepare=cancelled,
+        before=True,
+        after=True,
+        reason="the source is back",
+    ),
+    ("post", "api/v1/backfills/<int:job_id>/reprocess"): Exercised(
+        "ed",
+        lambda world: f"api/v1/backfills/{job_id(world)}/reprocess",
+        "backfill.job.reprocess",
+        "backfill_job",
+        job_id,
+        body={"what": "all", "reason": "corrected bars"},
+        prepare=cancelled,
+        before=True,
+        after=True,
+        reason="corrected bars",
+    ),
+    ("post", "api/v1/source-limits"): Exercised(
+        "ed",
+        "api/v1/source-limits",
+        "backfill.limit",
+        "source",
+        "a",
+        body={"source": "a", "max_running": 3},
+        before=True,
+        after=True,
+    ),
     ("post", "api/v1/quarantine/<int:row_id>/release"): RELEASE,
     ("post", "api/v1/^nodes/(?P<node_id>.+)/artifacts$"): PUBLISHED,
     ("post", "v1/leases/claim"): LEASES,
     ("post", "v1/leases/complete"): LEASES,
-    ("post", "v1/leases/renew"): Unproven("coordinator.services.service_leases"),
+    ("post", "v1/leases/renew"): Unrecorded("a heartbeat decides nothing"),
     ("post", "v1/leases/fail"): LEASES,
 }
 
@@ -412,8 +658,8 @@ COMMANDS: dict[str, dict[str, Cover]] = {
     },
     "people": {
         "team": Shown("tests/registry/test_people_command.py::test_a_team_is_made_and_recorded"),
-        "add": Unproven("registry.services.people"),
-        "join": Unproven("registry.services.people"),
+        "add": PEOPLE,
+        "join": PEOPLE,
     },
     "proposal": {
         **dict.fromkeys(("list", "show", "diff", "impact", "report"), READS),
@@ -437,8 +683,8 @@ COMMANDS: dict[str, dict[str, Cover]] = {
     "node": {
         **dict.fromkeys(("show", "doctor"), READS),
         "add": SameAs(("post", "api/v1/nodes")),
-        "change": Unproven("registry.services.nodes"),
-        "rules": Unproven("registry.services.nodes"),
+        "change": NODE_CHANGE,
+        "rules": NODE_CHANGE,
     },
     "artifact": {
         **dict.fromkeys(("list", "show", "verify"), READS),

@@ -171,3 +171,22 @@ def test_rules_are_set_and_printed(directory: Path) -> None:
         run("rules", "mine", "--set", '[{"rule": "tock"}]')
     with pytest.raises(CommandError, match="no JSON list"):
         run("rules", "mine", "--set", "{}")
+
+
+def test_each_change_of_a_node_is_recorded_with_its_person(directory: Path) -> None:
+    pq.write_table(bars(), directory / "bars.parquet")
+    add(directory)
+    rules = [{"rule": "max_return", "column": "close", "most": 0.2}]
+    run("change", "mine", "--description", "Daily bars")
+    run("rules", "mine", "--set", json.dumps(rules))
+    changed = AuditEvent.objects.get(action="node.change")
+    ruled = AuditEvent.objects.get(action="node.quality_rules")
+    assert (changed.before, changed.after) == (
+        {"description": ""},
+        {"description": "Daily bars"},
+    )
+    assert (ruled.before, ruled.after) == ({"rules": []}, {"rules": rules})
+    for event in (changed, ruled):
+        assert (event.outcome, event.object_type, event.object_id) == ("ok", "node", "mine")
+        assert (event.actor_kind, event.actor_name) == ("user", "olive")
+        assert event.actor_roles

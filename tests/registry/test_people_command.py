@@ -1,12 +1,14 @@
 """`manage.py people`: teams and people are made here, and a password is printed once."""
 
 import re
+from datetime import timedelta
 from io import StringIO
 
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.test import Client
+from django.utils import timezone
 
 from registry.models import AuditEvent, AuditPayload, Membership, Team
 
@@ -53,6 +55,22 @@ def test_a_person_takes_a_further_role(market: Team) -> None:
     run("add", "ada", "--team", "market", "--role", "owner")
     assert "password" not in run("join", "ada", "--team", "market", "--role", "reviewer")
     assert sorted(Membership.objects.values_list("role", flat=True)) == ["owner", "reviewer"]
+
+
+def test_what_is_done_to_people_is_recorded_in_full(market: Team) -> None:
+    run("add", "ada", "--team", "market", "--role", "owner")
+    run("join", "ada", "--team", "market", "--role", "reviewer")
+    events = AuditEvent.objects.select_related("payload", "personal").order_by("pk")
+    assert [(event.action, event.object_type, event.object_name, event.after) for event in events][
+        1:
+    ] == [
+        ("person.create", "user", "ada", None),
+        ("team.add_member", "team", "market", {"user": "ada", "role": "owner"}),
+        ("team.add_member", "team", "market", {"user": "ada", "role": "reviewer"}),
+    ]
+    for event in events:
+        assert (event.outcome, event.actor_kind, event.actor_name) == ("ok", "system", "cli")
+        assert abs(timezone.now() - event.at) < timedelta(minutes=5)
 
 
 def test_an_unknown_team_makes_no_person() -> None:
