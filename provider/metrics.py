@@ -120,3 +120,20 @@ READ_REPAIR_MS = Histogram(
     ["strategy"],
     buckets=_MS_BUCKETS,
 )
+
+ARTIFACT_MS = Histogram(
+    "artifact_publish_latency_ms",
+    "Milliseconds from the order of an artefact to its row.",
+    ["node_id", "interval"],
+    buckets=tuple(1000 * bound for bound in SLA_BUCKETS),
+)
+ARTIFACT_BYTES = Counter(
+    "artifact_bytes_written_total",
+    "Bytes of the data files of published artefacts.",
+    ["node_id", "interval"],
+)
+COLLISIONS = Counter(
+    "fingerprint_collisions_total",
+    "Artefacts under the dataset fingerprint of another one that has other rows; must be 0.",
+    ["node_id", "interval"],
+)

@@ -6,9 +6,12 @@ import structlog
 
 from provider.conformance import ConformanceReport
 from provider.metrics import (
+    ARTIFACT_BYTES,
+    ARTIFACT_MS,
     CACHE_BYTES,
     CACHE_HITS,
     CACHE_MISSES,
+    COLLISIONS,
     COVERAGE_RATIO,
     DOMAIN_HOLDS,
     FLAGS,
@@ -25,6 +28,7 @@ from provider.metrics import (
     STALENESS,
     WARNINGS,
 )
+from provider.models import Artifact
 from provider.requests import ReadAnswer, ReadRequest
 from provider.sla import OnViolation, PhaseObservation, SeamlessSLAExceeded, SLAPolicy
 from registry.models import Mode, Node
@@ -121,6 +125,18 @@ def observe_no_live(node: Node, start: int, end: int, reason: str) -> None:
         end=end,
         reason=reason,
     )
+
+
+def observe_publication(made: Artifact, seconds: float) -> None:
+    """How long it took and how much it wrote; and that equal names stand for equal rows."""
+    labels = (made.node.node_id, str(made.node.interval))
+    ARTIFACT_MS.labels(*labels).observe(seconds * 1000)
+    ARTIFACT_BYTES.labels(*labels).inc(sum(file["bytes"] for file in made.manifest["files"]))
+    namesakes = Artifact.objects.filter(
+        node=made.node, dataset_fingerprint=made.dataset_fingerprint
+    )
+    if namesakes.exclude(rows=made.rows).exists():
+        COLLISIONS.labels(*labels).inc()
 
 
 def observe_cache(node: Node, *, hit: bool, resident_bytes: int) -> None:

@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from time import monotonic
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -28,6 +29,7 @@ from provider.exporting import Exported, export
 from provider.fingerprints import FingerprintStream
 from provider.models import Artifact
 from provider.node_view import grid_of, newest_ended_bar
+from provider.observing import observe_publication
 from provider.requests import NoData, ReadRequest, Strategy
 from provider.streaming import WRITERS
 from provider.viewpoint import checked_moment, checked_world, moment_text
@@ -69,49 +71,39 @@ class Order:
     partial_ok: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Publication:
+    """An order that was understood: what is read, and what it is published as."""
+
+    request: ReadRequest
+    as_of: datetime
+    world: str
+    release: Release | None
+
+
 def publish_artifact(*, actor: Actor, order: Order, now: datetime) -> Artifact:
     """Read, check and write the window, once. For owners of the subject and operators of its team.
 
     The same content as of the same moment comes back as it is. Raises NotFound, NotAllowed,
     InvalidInput, ArtifactExists, MixedTypes, ArtifactDamaged, and what a read raises.
     """
-    root = Path(settings.SEAMLESS_ARTIFACT_DIR)
+    root, began = Path(settings.SEAMLESS_ARTIFACT_DIR), monotonic()
     with staging(root) as folder:
         with _recording_refusals(actor, order, now):
-            request, release = _understood(actor, order, now)
-            manifest = _written(folder, request, release)
+            publication = _understood(actor, order, now)
+            manifest = _written(folder, publication)
         address = fingerprint(manifest)
         with _action(actor, order, now) as entry:
             node = locked_node(order.node_id)
             entry.after = _facts(manifest, address)
             if (published := Artifact.objects.filter(address=address).first()) is not None:
                 return published
-            refuse_rewriting(request)
+            _refuse_rewriting(publication)
             place = artifact_directory(root, node.node_id, node.interval, address)
             put_in_place(folder, manifest, place)
-            return _row(request, release, manifest, address, now)
-
-
-def refuse_rewriting(request: ReadRequest) -> None:
-    """A read as of a moment that an artefact is of must find that artefact for ever.
-
-    So artefacts whose windows overlap follow each other in `as_of`.
-    """
-    window = request.window
-    later = Artifact.objects.filter(
-        node=request.node,
-        world=request.world,
-        as_of__gte=_as_of(request),
-        range_start__lte=window.end,
-        range_end__gte=window.start,
-    ).first()
-    if later is not None:
-        raise ArtifactExists(
-            f"{request.node.node_id} was published as of {moment_text(later.as_of)} for "
-            f"[{later.range_start}, {later.range_end}] already, which never changes: publish "
-            "under a later as_of.",
-            artifact=later.address,
-        )
+            made = _row(publication, manifest, address, now)
+    observe_publication(made, monotonic() - began)
+    return made
 
 
 # --- inside -------------------------------------------------------------------------------------
@@ -133,7 +125,7 @@ def _recording_refusals(actor: Actor, order: Order, now: datetime) -> Iterator[N
             raise
 
 
-def _understood(actor: Actor, order: Order, now: datetime) -> tuple[ReadRequest, Release | None]:
+def _understood(actor: Actor, order: Order, now: datetime) -> _Publication:
     node = node_for(actor=actor, node_id=order.node_id)
     as_of = now if order.as_of is None else checked_moment(order.as_of, now)
     window = grid_of(node).snap(order.start, order.end) if order.start <= order.end else None
@@ -157,10 +149,31 @@ def _understood(actor: Actor, order: Order, now: datetime) -> tuple[ReadRequest,
         now=now,
         partial_ok=order.partial_ok,
         strategy=Strategy.AUTO_BACKFILL,
-        world=checked_world(order.world),
-        as_of=as_of,
     )
-    return request, release
+    return _Publication(request, as_of, checked_world(order.world), release)
+
+
+def _refuse_rewriting(publication: _Publication) -> None:
+    """A read as of a moment that an artefact is of must find that artefact for ever.
+
+    So artefacts whose windows overlap follow each other in `as_of`.
+    """
+    request = publication.request
+    window = request.window
+    later = Artifact.objects.filter(
+        node=request.node,
+        world=publication.world,
+        as_of__gte=publication.as_of,
+        range_start__lte=window.end,
+        range_end__gte=window.start,
+    ).first()
+    if later is not None:
+        raise ArtifactExists(
+            f"{request.node.node_id} was published as of {moment_text(later.as_of)} for "
+            f"[{later.range_start}, {later.range_end}] already, which never changes: publish "
+            "under a later as_of.",
+            artifact=later.address,
+        )
 
 
 def _judge(node: Node, named: str) -> tuple[BoundVersion, Release | None]:
@@ -193,8 +206,9 @@ def _member(release: Release, node: Node) -> SchemaVersion:
     return member.version
 
 
-def _written(folder: Path, request: ReadRequest, release: Release | None) -> dict[str, Any]:
+def _written(folder: Path, publication: _Publication) -> dict[str, Any]:
     """The window in files, and the manifest of them. Named as it will be read: joined."""
+    request = publication.request
     named = FingerprintStream(grid_of(request.node))
     rows = 0
 
@@ -208,15 +222,20 @@ def _written(folder: Path, request: ReadRequest, release: Release | None) -> dic
     path = folder / DATA
     with path.open("wb") as file, closing(WRITERS["parquet"](file, {})) as writer:
         exported = export(request, receive)
+    if exported.verdict.violation is not None:  # what storage did not say in time is not missing
+        raise exported.verdict.violation
     if not rows:
         raise NoData(f"{request.node.node_id} has no row in this window: nothing to publish.")
-    return _manifest(exported, named.name(), [file_facts(path, rows)])
+    return _manifest(publication, exported, named.name(), [file_facts(path, rows)])
 
 
 def _manifest(
-    exported: Exported, dataset_fingerprint: str, files: list[dict[str, Any]]
+    publication: _Publication,
+    exported: Exported,
+    dataset_fingerprint: str,
+    files: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    request = exported.request
+    request = publication.request
     node, window, judge = request.node, request.window, request.judge
     release = {
         "bundle": judge.bundle,
@@ -236,8 +255,8 @@ def _manifest(
             "resolved_fingerprint": judge.resolved_fingerprint,
         },
         "release": release if judge.release_id is not None else None,
-        "as_of": moment_text(_as_of(request)),
-        "world": request.world,
+        "as_of": moment_text(publication.as_of),
+        "world": publication.world,
         "dataset_fingerprint": dataset_fingerprint,
         "rows": sum(file["rows"] for file in files),
         "coverage": exported.report.coverage,
@@ -247,19 +266,16 @@ def _manifest(
 
 
 def _row(
-    request: ReadRequest,
-    release: Release | None,
-    manifest: dict[str, Any],
-    address: str,
-    now: datetime,
+    publication: _Publication, manifest: dict[str, Any], address: str, now: datetime
 ) -> Artifact:
+    request = publication.request
     return Artifact.objects.create(
         node=request.node,
         version_id=request.judge.version_id,
-        release=release,
+        release=publication.release,
         address=address,
-        world=request.world,
-        as_of=_as_of(request),
+        world=publication.world,
+        as_of=publication.as_of,
         range_start=request.window.start,
         range_end=request.window.end,
         rows=manifest["rows"],
@@ -267,11 +283,6 @@ def _row(
         manifest=manifest,
         created_at=now,
     )
-
-
-def _as_of(request: ReadRequest) -> datetime:
-    assert request.as_of is not None
-    return request.as_of
 
 
 def _facts(manifest: Mapping[str, Any], address: str) -> dict[str, Any]:

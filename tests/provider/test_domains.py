@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -42,7 +43,9 @@ from provider.seamless import (
     clock_for,
     measure,
 )
+from provider.sla import SeamlessSLAExceeded
 from provider.stages import plan
+from provider.stores.parquet import ParquetStore
 from provider.window_cache import Key
 from provider.window_keys import window_key
 from registry.errors import InvalidInput
@@ -275,9 +278,12 @@ def test_strict_checks_still_apply(stored: World, reader: Reader) -> None:
     problem(reader.data(**BACKTEST, partial_ok="true"), 409, "schema_refused")
 
 
-def test_holes_of_an_artifact_are_refused_reported_and_repaired_by_nobody(world: World) -> None:
+def test_holes_of_an_artifact_are_refused_reported_and_repaired_by_nobody(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world.write(bars(SESSIONS[:4]))
     publish(world, partial_ok=True)
+    monkeypatch.setattr("provider.stages.refused_ranges", lambda **_: pytest.fail("of the store"))
     reader = world.reader()
     nodes.change_node(
         actor=world.cast.olive,
@@ -351,6 +357,37 @@ def test_every_byte_is_compared_once_and_again_when_a_file_was_touched(
     assert len(checks) == 2
 
 
+def test_an_artifact_that_changes_while_it_is_read_is_refused(
+    stored: World, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, original = publish(stored), ParquetStore.read
+
+    def read(self: ParquetStore, *arguments: Any, **options: Any) -> Any:
+        if self.directory == directory_of(made):
+            damage(made)
+        return original(self, *arguments, **options)
+
+    monkeypatch.setattr(ParquetStore, "read", read)
+    with pytest.raises(ArtifactDamaged, match="changed while it was read"):
+        fetch(reader, domain="backtest", as_of=KNOWN)
+
+
+def test_files_of_this_very_moment_are_compared_each_time(
+    stored: World, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A change within the same tick of the file system's clock would look like none."""
+    publish(stored)
+    monkeypatch.setattr("provider.artifact_files._CLOCK_TICK", 3_600.0)
+    checks: list[int] = []
+    original = artifact_files.check_artifact
+    monkeypatch.setattr(
+        artifact_files, "check_artifact", lambda *given: checks.append(1) or original(*given)
+    )
+    for number in range(2):
+        fetch(reader, FIRST, SESSIONS[number], domain="backtest", as_of=KNOWN)
+    assert len(checks) == 2
+
+
 def test_a_warm_backtest_asks_the_database_once(stored: World, reader: Reader) -> None:
     publish(stored)
     fetch(reader, domain="backtest", as_of=KNOWN)
@@ -364,27 +401,37 @@ def test_a_warm_backtest_asks_the_database_once(stored: World, reader: Reader) -
 # --- large windows ------------------------------------------------------------------------------
 
 
-def test_a_large_window_is_published_and_read_in_batches(world: World, settings: Any) -> None:
-    node, start, minute = minutes_node.NODE, minutes_node.START, minutes_node.MINUTE
+@pytest.fixture
+def minutes(world: World, settings: Any) -> World:
+    """A node of one-minute bars that are checked in batches."""
     nodes.register_node(
         actor=world.cast.olive,
-        node_id=node,
+        node_id=minutes_node.NODE,
         subject="market.ohlc",
-        interval=minute,
+        interval=minutes_node.MINUTE,
         series=[{"key": {"symbol": name}, "since": None} for name in ("AAPL", "IBM")],
         store={"type": "parquet"},
         source={},
-        anchor=start,
+        anchor=minutes_node.START,
         now=NOW,
     )
     minutes_node.write(minutes_node.bars())
     settings.SEAMLESS_BATCH_ROWS = 512
-    end = start + (minutes_node.BARS - 1) * minute
-    made = publish(world, node_id=node, start=start, end=end, as_of=datetime.now(UTC))
+    return world
+
+
+def publish_minutes(house: World) -> Artifact:
+    start = minutes_node.START
+    end = start + (minutes_node.BARS - 1) * minutes_node.MINUTE
+    return publish(house, node_id=minutes_node.NODE, start=start, end=end, as_of=datetime.now(UTC))
+
+
+def test_a_large_window_is_published_and_read_in_batches(minutes: World, settings: Any) -> None:
+    made = publish_minutes(minutes)
     assert made.rows == 2 * minutes_node.BARS
     data = pq.ParquetFile(directory_of(made) / "data.parquet")
     assert data.num_row_groups > 1
-    reader, question = world.reader(), {"domain": "dryrun", "as_of": made.manifest["as_of"]}
+    reader, question = minutes.reader(), {"domain": "dryrun", "as_of": made.manifest["as_of"]}
     large = minutes_node.ask(reader, **question)
     assert large.streaming
     settings.SEAMLESS_BATCH_ROWS = 1_000_000
@@ -393,6 +440,32 @@ def test_a_large_window_is_published_and_read_in_batches(world: World, settings:
     names = ("Seamless-Artifact", "Seamless-As-Of", "Seamless-Dataset-Fingerprint")
     assert [large[name] for name in names] == [once[name] for name in names]
     assert once["Seamless-Dataset-Fingerprint"] == made.dataset_fingerprint
+
+
+def test_what_storage_did_not_say_in_time_is_not_published_as_missing(
+    minutes: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A policy that holds puts up with it in an answer; an artefact would say it for ever."""
+    policy = {"max_wait_storage_ms": 1_000, "on_violation": "hold"}
+    nodes.save_sla_policy(actor=SYSTEM, name="holds", document=policy, now=NOW)
+    nodes.change_node(
+        actor=minutes.cast.olive, node_id=minutes_node.NODE, sla="holds", now=datetime.now(UTC)
+    )
+    original, reads, over = ParquetStore.read, [], threading.Event()
+
+    def hang_once(self: ParquetStore, *arguments: Any, **options: Any) -> Any:
+        reads.append(1)
+        if len(reads) == 2:
+            over.wait(30)
+        return original(self, *arguments, **options)
+
+    monkeypatch.setattr(ParquetStore, "read", hang_once)
+    try:
+        with pytest.raises(SeamlessSLAExceeded):
+            publish_minutes(minutes)
+    finally:
+        over.set()
+    assert Artifact.objects.count() == 0
 
 
 def test_an_export_passes_the_gate_too(stored: World, reader: Reader) -> None:
@@ -462,6 +535,13 @@ def test_a_backtest_neither_advances_nor_goes_back(stored: World, reader: Reader
     fetch(reader, domain="backtest", as_of=LATER)
     assert not fetch(reader, domain="backtest", as_of=KNOWN).verdict.downgraded
     assert grown() == 0
+
+
+def test_a_publication_is_no_live_read(stored: World, reader: Reader) -> None:
+    grown = counted(AS_OF_ADVANCES, NODE)
+    publish(stored, as_of=LATER)
+    assert grown() == 0
+    assert not fetch(reader, as_of=KNOWN).verdict.downgraded
 
 
 @pytest.fixture

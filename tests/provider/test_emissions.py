@@ -15,6 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from django.utils import timezone
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from config.metric_reference import scrape_collectors
@@ -25,6 +26,7 @@ from coordinator.services.reconciling import reconcile
 from coordinator.services.requesting import request_backfill
 from coordinator.services.running import run_shard
 from provider.metrics import COVERAGE_RATIO, STALENESS
+from provider.publishing import Order, publish_artifact
 from registry.actors import Actor
 from registry.models import SchemaVersion
 from tests.cast import OHLC, approved
@@ -190,6 +192,33 @@ def _request(world: World) -> None:
         now=database_now(),
         requested_by="test",
     )
+
+
+@pytest.mark.usefixtures("redis_client")
+def test_a_publication_and_reads_in_their_domains(world: World, recording: Recording) -> None:
+    """A backtest refused and one served; live reads that advance, and one that goes back."""
+    world.write(bars())
+    reader = world.reader()
+    order = Order(node_id=world.node.node_id, start=SESSIONS[0], end=SESSIONS[-1])
+
+    def publish() -> None:
+        publish_artifact(actor=world.cast.olive, order=order, now=timezone.now())
+
+    compared("publication", emitted(recording, publish))
+    today = timezone.now().isoformat()
+    compared("backtest", emitted(recording, lambda: reader.data(domain="backtest", as_of=today)))
+
+    def refused() -> None:
+        reader.data(domain="backtest")
+        reader.data(domain="dryrun", as_of="2012-07-01T00:00:00Z")
+
+    compared("refused domain", emitted(recording, refused))
+
+    def back_and_forth() -> None:
+        reader.data(as_of="2025-01-01T00:00:00Z")
+        reader.data(as_of="2024-12-31T23:59:00Z")
+
+    compared("as_of that goes back", emitted(recording, back_and_forth))
 
 
 def test_no_log_line_holds_a_value_of_a_sensitive_column(
