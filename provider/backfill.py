@@ -19,9 +19,11 @@ from coordinator.ports import (
     Staged,
 )
 from coordinator.services.failing import QUARANTINE_LIMIT
+from provider.alignment import align, whole_bars
 from provider.models import Segment
 from provider.node_view import grid_of
-from provider.segment_blocks import blocks_of_segment
+from provider.segment_facts import blocks_of_segment
+from provider.sources.alignment import alignment_of
 from provider.stores.opening import open_store, source_of
 from provider.stores.protocol import Staged as StagedBars
 from provider.stores.protocol import Store
@@ -47,6 +49,7 @@ class StagedSegment:
     store: Store
     file: StagedBars
     blocks: list[list[Any]]
+    alignment: str
 
 
 class NodeShardHandler:
@@ -54,6 +57,7 @@ class NodeShardHandler:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self._alignment = alignment_of(node.source)
 
     def fetch(self, range: CoverageRange, deadline: float, cancel: CancelSignal) -> pa.Table:
         source = source_of(self._node)
@@ -61,21 +65,26 @@ class NodeShardHandler:
             raise NoSource(f"{self._node.node_id} has no source to fetch from.")
         cancel.raise_if_set()
         keys = [series["key"] for series in self._node.series if series["key"]]
-        table = source.fetch(range, keys, deadline)
+        span = whole_bars(range, self._node.interval) if self._alignment else range
+        table = source.fetch(span, keys, deadline)
         cancel.progressed()
         return table
 
     def stage(self, table: pa.Table, shard: ShardTask, epoch: int) -> Staged:
+        """What arrived is judged, and what is stored: a mean hides a number that may not be."""
         versions = judging_versions(shard.bound_version_id)
         refuse_invalid(table, versions)
         bound = frame_of(versions[0].content.document)
+        if self._alignment:
+            table = align(table, bound, grid_of(self._node), self._alignment, shard.range)
+            refuse_invalid(table, versions)
         store = open_store(self._node, bound)
         file = store.stage(table, shard.shard_id, epoch)
         blocks = blocks_of_segment(store, file.name, shard.range, bound, grid_of(self._node))
         return Staged(
             n_rows=file.rows,
             checksum=file.checksum,
-            payload=StagedSegment(shard, epoch, store, file, blocks),
+            payload=StagedSegment(shard, epoch, store, file, blocks, self._alignment),
         )
 
     def publish(self, staged: Staged, connection: Any) -> None:
@@ -90,6 +99,7 @@ class NodeShardHandler:
             range_start=segment.task.range.start,
             range_end=segment.task.range.end,
             blocks=segment.blocks,
+            alignment=segment.alignment,
         )
 
     def discard(self, staged: Staged) -> None:

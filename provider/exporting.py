@@ -27,7 +27,8 @@ from provider.domains import enter
 from provider.fingerprints import BLOCK_BARS, FingerprintStream
 from provider.node_view import grid_of, reaches_present
 from provider.requests import ReadRequest
-from provider.seamless import clock_for, gather, known_blocks, remember_report
+from provider.seamless import clock_for, gather, read_segments, remember_report
+from provider.segment_facts import ReadSegments
 from provider.sla import OnViolation, SLAClock
 from provider.stages import Plan, final_report, pipeline_for, plan, reach_verdict, refuse_nothing
 from provider.verdict import Verdict
@@ -132,9 +133,10 @@ def _batch(
     except ConformancePipelineError as error:
         remember_report(error.report)
         raise
-    rolling.add(examined.report, examined.blended)
+    segments = read_segments(part) if gathered.planned.segments else ReadSegments()
+    rolling.add(segments.noted(examined.report, examined.blended, part.node), examined.blended)
     with refusing_crashes():
-        named.add(examined.blended, known_blocks(part) if gathered.planned.segments else {})
+        named.add(examined.blended, segments.blocks)
         return gathered.planned, replace(examined, blended=examined.blended.joined())
 
 

@@ -43,6 +43,11 @@ class Segment(models.Model):
     range_start = models.BigIntegerField()
     range_end = models.BigIntegerField()
     blocks = models.JSONField(default=list)
+    alignment = models.CharField(
+        max_length=20,
+        blank=True,
+        help_text="How its rows were put on the grid; empty: they came so.",
+    )
     created_at = models.DateTimeField(db_default=Now())
 
     objects = SegmentQuery.as_manager()

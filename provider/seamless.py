@@ -25,7 +25,7 @@ from provider.conformance import (
     refusing_crashes,
 )
 from provider.domains import enter
-from provider.fingerprints import KnownBlocks, dataset_fingerprint
+from provider.fingerprints import dataset_fingerprint
 from provider.live.reading import read_tail
 from provider.models import Segment
 from provider.node_view import grid_of, newest_settled_bar, policy_of
@@ -44,7 +44,7 @@ from provider.requests import (
     ReadRequest,
     Strategy,
 )
-from provider.segment_blocks import blocks_by_source
+from provider.segment_facts import ReadSegments, segments_by_source
 from provider.sla import SeamlessSLAExceeded, SLAClock, SLAPolicy
 from provider.stages import (
     Plan,
@@ -327,19 +327,19 @@ def _examine(request: ReadRequest, gathered: Gathered, policy: SLAPolicy) -> Che
     planned = gathered.planned
     examined = gathered.noted(pipeline_for(request, planned, policy).examine(gathered.pieces))
     blended, grid = examined.blended, grid_of(request.node)
-    known = known_blocks(request) if planned.segments else {}
+    segments = read_segments(request) if planned.segments else ReadSegments()
     with refusing_crashes(), span("seamless.conformance.report"):
         return CheckedWindow(
             rows=blended.joined(),
-            report=examined.report,
+            report=segments.noted(examined.report, blended, request.node),
             marks=examined.marks,
-            fingerprint=Fingerprint(lambda: dataset_fingerprint(blended, grid, known)),
+            fingerprint=Fingerprint(lambda: dataset_fingerprint(blended, grid, segments.blocks)),
         )
 
 
-def known_blocks(request: ReadRequest) -> KnownBlocks:
+def read_segments(request: ReadRequest) -> ReadSegments:
     segments = Segment.objects.touching(request.node, request.window)
-    return blocks_by_source(segments.values_list("file", "blocks"))
+    return segments_by_source(segments.values_list("file", "blocks", "alignment"))
 
 
 def _facts(request: ReadRequest) -> dict[str, Attribute]:

@@ -154,7 +154,8 @@ class _Rows:
         nothing = np.empty(0, np.int64)
         order = np.argsort(np.concatenate([nothing, *(part.places for part in rows.parts)]))
         known = {name for part in rows.parts for name in part.table.column_names}
-        absent = [column for column in columns if column not in known]
+        # An answer without a row lacks no column of it.
+        absent = [column for column in columns if rows.rows and column not in known]
         return cls(
             sampler=Sampler(rows.frame, rows.keys),
             series=np.concatenate([nothing, *(part.series for part in rows.parts)])[order],

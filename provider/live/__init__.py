@@ -12,6 +12,9 @@ from provider.conformance.findings import Finding
 from registry.frame import Frame
 from registry.models import Node
 
+LIVE_SOURCE = "live"
+"""What pieces of live rows are named."""
+
 
 class LiveUnavailable(RuntimeError):
     """The live source gave no rows; the sentence says why."""

@@ -4,17 +4,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
+
 from coordinator.coverage import CoverageRange
 from coordinator.ports import SourceBusy
+from provider.alignment import align, whole_bars
 from provider.blend import Piece
 from provider.conformance.findings import Finding, FindingClass
-from provider.live import LiveRows, LiveTail, LiveUnavailable
+from provider.live import LIVE_SOURCE, LiveRows, LiveTail, LiveUnavailable
 from provider.live.entries import Decoded, decode
 from provider.live.polled import PolledHTTP
 from provider.live.received import LiveSource
 from provider.live.redis_stream import RedisStream
-from provider.node_view import STABILIZATION_BARS
+from provider.node_view import STABILIZATION_BARS, grid_of
 from provider.sources import InvalidSourceSettings, SourceEnvironment
+from provider.sources.alignment import alignment_of
 from provider.sources.http import SourceRefused
 from provider.sources.rows import WrongRows
 from provider.sources.settings import whole_number
@@ -24,7 +28,7 @@ from registry.frame import Frame
 from registry.models import Node
 
 MALFORMED_FLAG, CUT_FLAG = "live_malformed", "live_cut"
-_OWN = ("type", "stabilization_bars", "lookback_bars")
+_OWN = ("type", "align", "stabilization_bars", "lookback_bars")
 
 
 class NoLiveFeed(Conflict):
@@ -41,7 +45,9 @@ _TYPES: Mapping[str, LiveSourceFactory] = {
 
 @dataclass(frozen=True, slots=True)
 class LiveFeed:
-    """`stabilization_bars`: how many of the newest bars may still change and are not stored yet.
+    """`alignment`: how its rows are put on the grid, "" where they lie there.
+
+    `stabilization_bars`: how many of the newest bars may still change and are not stored yet.
 
     `lookback_bars`: how many of the newest bars the source is asked for at most.
     """
@@ -49,6 +55,7 @@ class LiveFeed:
     source: LiveSource
     stabilization_bars: int = STABILIZATION_BARS
     lookback_bars: int = 1_000
+    alignment: str = ""
 
 
 def open_live(settings: Mapping[str, Any], environment: SourceEnvironment) -> LiveFeed:
@@ -66,6 +73,7 @@ def open_live(settings: Mapping[str, Any], environment: SourceEnvironment) -> Li
             settings, "stabilization_bars", STABILIZATION_BARS, least=1, most=1_000
         ),
         lookback_bars=whole_number(settings, "lookback_bars", 1_000, least=1, most=100_000),
+        alignment=alignment_of(settings),
     )
 
 
@@ -90,7 +98,8 @@ class NodeTail:
         """See `provider.live.LiveTail`."""
         if self.frame.time is None:
             raise LiveUnavailable("the schema names no time column")
-        span, source = CoverageRange(start, end), self.feed.source
+        bars, source = CoverageRange(start, end), self.feed.source
+        span = whole_bars(bars, self.node.interval) if self.feed.alignment else bars
         keys = [series["key"] for series in self.node.series if series["key"]]
         try:
             received = source.receive(span, keys, deadline)
@@ -99,8 +108,12 @@ class NodeTail:
                 raise
             raise LiveUnavailable(f"{type(error).__name__}: {error}") from error
         decoded = decode(received.entries, source.form, self.frame, span)
-        pieces = [Piece("live", table) for table in decoded.tables]
+        pieces = [Piece(LIVE_SOURCE, self._aligned(table, bars)) for table in decoded.tables]
         return LiveRows(pieces, tuple(_findings(decoded, received.cut, len(received.entries))))
+
+    def _aligned(self, table: pa.Table, bars: CoverageRange) -> pa.Table:
+        how = self.feed.alignment
+        return align(table, self.frame, grid_of(self.node), how, bars) if how else table
 
 
 def tail_of(node: Node, frame: Frame) -> NodeTail:

@@ -11,6 +11,7 @@ from provider.blend import blend
 from provider.live.feed import tail_of
 from provider.live.stored import stored_times, unstored
 from provider.parts import MixedTypes, differing_columns
+from provider.sources.alignment import alignment_of
 from registry.frame import Frame, frame_of
 from registry.models import Node
 from registry.services.proposals import latest_version
@@ -21,6 +22,7 @@ class LiveShardHandler(NodeShardHandler):
 
     def __init__(self, node: Node) -> None:
         super().__init__(node)
+        self._alignment = alignment_of(node.live)
         self._others: Sequence[pa.Table] = ()
 
     def fetch(self, range: CoverageRange, deadline: float, cancel: CancelSignal) -> pa.Table:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from coordinator.coverage import CoverageRange
+from provider.sources.alignment import alignment_of
 from provider.sources.environment import SourceEnvironment
 from provider.sources.files import FileSource
 from provider.sources.http import HTTPSource
@@ -70,11 +71,14 @@ def open_source(
 ) -> Source:
     """The source that a node's settings describe: `{"type": …}` and what that type asks for.
 
+    `align` (see `provider.sources.alignment`) is whoever's who stores the rows.
+
     Raises InvalidSourceSettings, which names the key. Nothing is connected or read yet.
     """
     name = settings.get("type")
     if not isinstance(name, str) or name not in source_types():
         known = ", ".join(sorted(source_types()))
         raise InvalidSourceSettings("type", f"is {name!r}; there are {known}")
-    rest = {key: value for key, value in settings.items() if key != "type"}
+    alignment_of(settings)
+    rest = {key: value for key, value in settings.items() if key not in ("type", "align")}
     return source_types()[name](rest, environment)

@@ -1,9 +1,12 @@
-"""Real bars that need no network: two files of the package `bokeh-sampledata`.
+"""Real bars that need no network: three files of the package `bokeh-sampledata`.
 
 - `stocks`: 12,154 daily bars of five US stocks, 2000-03-01 to 2013-03-01 (public domain), with
   columns session, symbol, open, high, low, close, volume; prices are unadjusted for splits.
 - `sea-temperature`: 19,226 half-hourly readings, 2016-02-15 to 2017-03-22, with columns time and
   temperature (degrees Celsius). 24 readings are missing and one time appears twice.
+- `glucose`: 52,281 readings of a sensor every five minutes, 2010-03-24 to 2010-10-10 (public
+  domain), with columns time (its clock's, taken as UTC), glucose (mg/dL) and isig (nA, 1,061 are
+  null). Its clock drifts, so no grid holds its times; 187 gaps, three times with two readings.
 """
 
 import gzip
@@ -45,6 +48,12 @@ def _sea_temperature() -> pa.Table:
     return rows.rename_columns(["time", "temperature"])
 
 
+def _glucose() -> pa.Table:
+    rows = _csv("CGM.csv.gz", {"datetime": pa.timestamp("s"), "glucose": pa.float64()}, ["nil"])
+    times = rows.column("datetime").cast(pa.timestamp("s", "UTC"))
+    return pa.table({"time": times, "glucose": rows.column("glucose"), "isig": rows.column("isig")})
+
+
 @dataclass(frozen=True, slots=True)
 class _Dataset:
     time: str
@@ -53,13 +62,14 @@ class _Dataset:
 
 _DATASETS = {
     "stocks": _Dataset("session", _stocks),
+    "glucose": _Dataset("time", _glucose),
     "sea-temperature": _Dataset("time", _sea_temperature),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class SampleSource:
-    """One of the two data sets as an upstream; `dataset` is `stocks` or `sea-temperature`."""
+    """One of the data sets as an upstream: `stocks`, `sea-temperature` or `glucose`."""
 
     dataset: str
 
@@ -69,7 +79,8 @@ class SampleSource:
         refuse_unknown(settings, ("dataset",))
         name = settings.get("dataset")
         if name not in _DATASETS:
-            raise InvalidSourceSettings("dataset", f"is {name!r}; use {' or '.join(_DATASETS)}")
+            known = ", ".join(sorted(_DATASETS))
+            raise InvalidSourceSettings("dataset", f"is {name!r}; use {known}")
         return cls(name)
 
     def can_fetch(self, span: CoverageRange) -> bool:
@@ -104,7 +115,8 @@ def _loaded(name: str) -> tuple[pa.Table, np.ndarray[tuple[int], np.dtype[np.int
     return table, read_times(table.column(dataset.time), None).seconds
 
 
-def _csv(name: str, column_types: Mapping[str, pa.DataType]) -> pa.Table:
+def _csv(name: str, column_types: Mapping[str, pa.DataType], nulls: Sequence[str] = ()) -> pa.Table:
     packed = (files("bokeh_sampledata") / "_data" / name).read_bytes()
     options = csv.ConvertOptions(column_types=dict(column_types))
+    options.null_values = [*options.null_values, *nulls]
     return csv.read_csv(pa.BufferReader(gzip.decompress(packed)), convert_options=options)

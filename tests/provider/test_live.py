@@ -211,6 +211,21 @@ def test_what_is_no_stream_is_unavailable(world: World, stream: redis.Redis) -> 
         tail(world)
 
 
+def test_rows_off_the_grid_are_aligned_as_the_feed_declares(
+    world: World, stream: redis.Redis
+) -> None:
+    world.write(bars(SESSIONS[:5]))
+    late = [row(LAST + 3_600, "AAPL", close=1.0), row(LAST + 7_200, "AAPL", close=4.0)]
+    send(stream, *late, row(LAST + DAY - 1, "IBM", close=2.0), row(LAST + DAY, "IBM", close=3.0))
+    live(world)
+    assert fetch(world, partial_ok=True).coverage == pytest.approx(5 / 6)
+    live(world, align="floor+last")
+    answer = fetch(world)
+    assert (answer.rows.rows, answer.coverage) == (12, 1.0)
+    assert answer.table.column("close").to_pylist()[10:] == [4.0, 2.0]
+    assert flags(answer) == {"aligned": 2}
+
+
 # --- a source that fails ------------------------------------------------------------------------
 
 
@@ -398,6 +413,7 @@ def test_x15_an_api_that_hangs_or_drips_costs_its_budget(
         ({"type": "redis", "stream": "s", "server": "other"}, "server"),
         ({"type": "redis", "stream": "s", "url": "redis://"}, "url"),
         ({"type": "redis", "stream": "s", "types": {"close": "real"}}, "types"),
+        ({"type": "redis", "stream": "s", "align": "ceiling"}, "align"),
         ({"type": "redis", "stream": "s", "entries": 0}, "entries"),
         ({"type": "redis", "stream": "s", "stabilization_bars": 0}, "stabilization_bars"),
         ({"type": "redis", "stream": "s", "lookback_bars": True}, "lookback_bars"),

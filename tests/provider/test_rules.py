@@ -150,3 +150,7 @@ def test_what_is_no_rule_is_refused_by_name(document, key):
     with pytest.raises(InvalidRule) as refused:
         rule_from(document)
     assert refused.value.key == key
+
+
+def test_an_answer_without_a_row_lacks_no_column():
+    assert flags(pa.table({"ts": pa.array([], pa.int64())}), TickRule(), QuoteRule()) == {}
