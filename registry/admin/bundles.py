@@ -14,14 +14,16 @@ from registry.admin.decisions import DecisionAdmin, dialog
 from registry.admin.panels import Panel, brief, link, moment
 from registry.admin.readonly import ReadOnlyAdmin
 from registry.models import Bundle, Release
+from registry.request_context import actor_of
 from registry.services import releases
 from registry.services.comparisons import compare_releases
+from registry.services.visibility import visible
 
 
 @admin.register(Bundle)
 class BundleAdmin(DecisionAdmin):
     list_display = ("named", "owner_team", "n_subjects", "newest_release", "gate_policy")
-    list_filter = ("owner_team", "gate_policy")
+    list_filter = (("owner_team", admin.RelatedOnlyFieldListFilter), "gate_policy")
     list_select_related = ("owner_team", "gate_policy")
     search_fields = ("name", "description")
     ordering = ("name",)
@@ -91,7 +93,7 @@ class BundleAdmin(DecisionAdmin):
 @admin.register(Release)
 class ReleaseAdmin(ReadOnlyAdmin):
     list_display = ("about", "n_members", "created")
-    list_filter = ("bundle",)
+    list_filter = (("bundle", admin.RelatedOnlyFieldListFilter),)
     list_select_related = ("bundle",)
     search_fields = ("bundle__name", "fingerprint")
     ordering = ("-pk",)
@@ -114,7 +116,9 @@ class ReleaseAdmin(ReadOnlyAdmin):
 
     def panels(self, request: HttpRequest, obj: Release) -> Sequence[Panel]:
         members = obj.members.select_related("subject", "version__subject")
-        rollouts = obj.rollouts.select_related("consumer", "release__bundle").order_by("-pk")
+        rollouts = visible(
+            actor_of(request), obj.rollouts.select_related("consumer", "release__bundle")
+        ).order_by("-pk")
         return (
             *_comparison(obj),
             Panel(

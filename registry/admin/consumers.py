@@ -23,7 +23,7 @@ from registry.services.resolution import BoundVersion, readable_governed
 @admin.register(Consumer)
 class ConsumerAdmin(ReadOnlyAdmin):
     list_display = ("named", "owner_team", "active")
-    list_filter = ("owner_team", "active")
+    list_filter = (("owner_team", admin.RelatedOnlyFieldListFilter), "active")
     list_select_related = ("owner_team",)
     search_fields = ("name", "description")
     ordering = ("name",)

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
+from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
@@ -14,6 +15,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 
 from registry.actors import Actor
 from registry.admin.readonly import ReadOnlyAdmin
+from registry.denials import record_denial
 from registry.errors import SeamlessError
 from registry.request_context import actor_of
 from registry.services.audit import wait_until_sealed
@@ -63,8 +65,18 @@ class DecisionAdmin(ReadOnlyAdmin):
     def object_or_404(self, request: HttpRequest, object_id: str) -> Any:
         obj = self.get_object(request, object_id)
         if obj is None:
-            raise Http404(f"There is no {self.opts.verbose_name} {object_id}.")
+            said = f"There is no {self.opts.verbose_name} {object_id}."
+            if self._exists(object_id):
+                record_denial(request, said)
+            raise Http404(said)
         return obj
+
+    def _exists(self, object_id: str) -> bool:
+        try:
+            key = self.opts.pk.to_python(object_id)
+        except ValidationError:
+            return False
+        return bool(self.model._default_manager.filter(pk=key).exists())
 
     def decide(
         self, request: HttpRequest, obj: Any, service: Service, done: Callable[[Any], str]

@@ -77,7 +77,7 @@ class GateOverrideAdmin(DecisionAdmin):
 @admin.register(Incident)
 class IncidentAdmin(DecisionAdmin):
     list_display = ("about", "place", "state", "count", "last_seen")
-    list_filter = ("bundle",)
+    list_filter = (("bundle", admin.RelatedOnlyFieldListFilter),)
     list_select_related = ("consumer", "bundle", "release__bundle", "node", "opened_by")
     search_fields = ("consumer__name", "bundle__name", "reason")
     ordering = ("-pk",)

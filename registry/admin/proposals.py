@@ -77,7 +77,7 @@ class WaiverForm(ReasonForm):
 @admin.register(Proposal)
 class ProposalAdmin(DecisionAdmin):
     list_display = ("about", "state_label", "verdict", "author", "created")
-    list_filter = ("state", "subject__owner_team")
+    list_filter = ("state", ("subject__owner_team", admin.RelatedOnlyFieldListFilter))
     list_select_related = ("subject", "author")
     search_fields = ("subject__name", "author__username", "reason", "content__fingerprint")
     ordering = ("-pk",)

@@ -6,6 +6,7 @@ Pages show an object's own fields, and above them panels (`registry.admin.panels
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
@@ -13,6 +14,8 @@ from unfold.paginator import InfinitePaginator
 from registry.admin.access import EVERY_ROLE, roles_of
 from registry.admin.panels import Panel
 from registry.models import Role
+from registry.request_context import actor_of
+from registry.services.visibility import has_rule, visible
 
 
 class ReadOnlyAdmin(ModelAdmin):
@@ -22,6 +25,11 @@ class ReadOnlyAdmin(ModelAdmin):
     actions = None
     list_per_page = 50
     change_form_outer_before_template = "registry/panels.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """What the signed-in person may see, where there is a rule for it."""
+        found: QuerySet[Any] = super().get_queryset(request)
+        return visible(actor_of(request), found) if has_rule(self.model) else found
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -50,7 +50,7 @@ class LiveFilter(admin.SimpleListFilter):
 @admin.register(Rollout)
 class RolloutAdmin(DecisionAdmin):
     list_display = ("about", "mode_label", "ramped", "life", "started")
-    list_filter = (LiveFilter, "mode", "bundle")
+    list_filter = (LiveFilter, "mode", ("bundle", admin.RelatedOnlyFieldListFilter))
     list_select_related = ("consumer", "release__bundle")
     search_fields = ("consumer__name", "bundle__name", "release__fingerprint")
     ordering = ("-pk",)

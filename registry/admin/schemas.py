@@ -18,7 +18,7 @@ OPEN = (ProposalState.DRAFT, ProposalState.IN_REVIEW)
 @admin.register(Subject)
 class SubjectAdmin(ReadOnlyAdmin):
     list_display = ("named", "owner_team", "compatibility", "versions", "needs")
-    list_filter = ("owner_team", "compatibility")
+    list_filter = (("owner_team", admin.RelatedOnlyFieldListFilter), "compatibility")
     list_select_related = ("owner_team",)
     search_fields = ("name", "description")
     ordering = ("name",)
@@ -70,7 +70,7 @@ class SubjectAdmin(ReadOnlyAdmin):
 @admin.register(SchemaVersion)
 class SchemaVersionAdmin(ReadOnlyAdmin):
     list_display = ("about", "state_label", "content_id", "created")
-    list_filter = ("state", "subject__owner_team")
+    list_filter = ("state", ("subject__owner_team", admin.RelatedOnlyFieldListFilter))
     list_select_related = ("subject", "content")
     search_fields = ("subject__name", "content__fingerprint", "resolved_fingerprint")
     ordering = ("subject__name", "-number")

@@ -29,10 +29,14 @@ from registry.models import (
     Membership,
     Node,
     Proposal,
+    Release,
+    RetainedSample,
     Role,
     Rollout,
+    SchemaVersion,
     Subject,
     Subscription,
+    Usage,
     Waiver,
 )
 
@@ -59,6 +63,11 @@ def visible(actor: Actor, rows: QuerySet[Row]) -> QuerySet[Row]:
     assert isinstance(viewer, Viewer)
     # In a subquery: a rule that joins would multiply the rows.
     return rows.filter(pk__in=rows.model._default_manager.filter(rule(viewer)).values("pk"))
+
+
+def has_rule(model: type[Model]) -> bool:
+    """Without one, whoever may open a listing of the model sees all of it."""
+    return model in _RULES
 
 
 def require_visible(actor: Actor, model: type[Model], names: Collection[Any]) -> None:
@@ -149,9 +158,13 @@ def _nodes(viewer: Viewer) -> Q:
     )
 
 
-def _diagnostics(viewer: Viewer) -> Q:
-    """They hold values: for the team that reads and the one whose schema it is."""
+def _seen_in_reads(viewer: Viewer) -> Q:
+    """What reads have shown: for the team that reads and the one whose data it is."""
     return Q(consumer__owner_team__in=viewer.teams) | Q(node__subject__owner_team__in=viewer.teams)
+
+
+def _samples(viewer: Viewer) -> Q:
+    return Q(node__subject__owner_team__in=viewer.teams)
 
 
 def _through(field: str, model: type[Model]) -> Callable[[Viewer], Q]:
@@ -170,9 +183,11 @@ def _all_if(condition: bool) -> Q:
 
 _RULES: dict[type[Model], Callable[[Viewer], Q]] = {
     Subject: _subjects,
+    SchemaVersion: _through("subject", Subject),
     Proposal: _through("subject", Subject),
     Waiver: _through("proposal", Proposal),
     Bundle: _bundles,
+    Release: _through("bundle", Bundle),
     Consumer: _consumers,
     AccessToken: _tokens,
     Subscription: _between,
@@ -180,7 +195,9 @@ _RULES: dict[type[Model], Callable[[Viewer], Q]] = {
     GateOverride: _through("rollout", Rollout),
     Incident: _between,
     Node: _nodes,
-    Diagnostic: _diagnostics,
+    Diagnostic: _seen_in_reads,
+    Usage: _seen_in_reads,
+    RetainedSample: _samples,
 }
 # By which field an object is named, and what it is called.
 _NAMED: dict[type[Model], tuple[str, str]] = {

@@ -14,21 +14,17 @@ from registry.services import (
     bundle_plans,
     consumers,
     evidence,
-    incidents,
     people,
     subjects,
     tokens,
-    waivers,
 )
 from registry.services.resolution import resolve
 from registry.services.visibility import visible
 from tests.cast import NOW, SYSTEM
 from tests.config.test_access import api_views
-from tests.registry.test_permission_matrix import OTHER, OWN, PEOPLE, House
-from tests.registry.test_permission_matrix import house as plain_house
+from tests.registry.permission_house import OTHER, OWN, PEOPLE, House, build_house
 
 pytestmark = pytest.mark.django_db
-empty_house = plain_house
 
 MEMBERS = {f"{role}-{OWN}" for role in Role.values} | {f"auditor-{OTHER}"}
 REVIEWERS = MEMBERS | {f"reviewer-{OTHER}"}
@@ -63,21 +59,11 @@ SEEN: dict[str, set[str]] = {
 
 
 @pytest.fixture
-def house(empty_house: House) -> House:
+def house() -> House:
     """With something in every list."""
-    owner, admin = (empty_house.actors[f"{role}-{OWN}"] for role in ("owner", "consumer_admin"))
+    made = build_house()
+    owner = made.actors[f"owner-{OWN}"]
     consumers.grant_node(actor=owner, consumer="reader", node_id="bars", now=NOW)
-    incidents.open_incident(
-        actor=admin, consumer="reader", bundle="others", reason="looks odd", now=NOW
-    )
-    waivers.request_waiver(
-        actor=empty_house.actors[f"reviewer-{OWN}"],
-        proposal_id=empty_house.proposal,
-        rule="replay",
-        reason="urgent",
-        expires_at=NOW + timedelta(days=1),
-        now=NOW,
-    )
     Node.objects.update(subject=Subject.objects.get(name="other"))
     node = Node.objects.select_related("subject").get()
     reader = consumers.consumer_named("reader")
@@ -91,7 +77,7 @@ def house(empty_house: House) -> House:
         findings=[evidence.SchemaFinding("close", "type", 1, [{"value": "n/a"}])],
         now=NOW,
     )
-    return empty_house
+    return made
 
 
 class Signed:
