@@ -57,7 +57,6 @@ class CanaryTally(models.Model):
     rows = models.PositiveBigIntegerField(default=0)
     violations = models.PositiveBigIntegerField(default=0)
     unchecked = models.PositiveBigIntegerField(default=0)
-    last_read_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [

@@ -53,7 +53,7 @@ def record_check(
     """Add one read to the rollout's tally and its findings to the diagnostics."""
     seen = _Gathered()
     if mode == Mode.CANARY and version.rollout_id is not None:
-        tally = _Tally(last_read_at=now)
+        tally = _Tally()
         if unchecked:
             tally.unchecked = 1
         else:
@@ -96,7 +96,6 @@ def forget() -> None:
 
 @dataclass(slots=True)
 class _Tally:
-    last_read_at: datetime
     reads: int = 0
     rows: int = 0
     violations: int = 0
@@ -107,7 +106,6 @@ class _Tally:
         self.rows += other.rows
         self.violations += other.violations
         self.unchecked += other.unchecked
-        self.last_read_at = max(self.last_read_at, other.last_read_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +188,6 @@ def _tally(rollout_id: int, node_id: int, seen: _Tally) -> None:
         rows=F("rows") + seen.rows,
         violations=F("violations") + seen.violations,
         unchecked=F("unchecked") + seen.unchecked,
-        last_read_at=seen.last_read_at,
     )
 
 
