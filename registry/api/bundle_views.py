@@ -107,9 +107,10 @@ class PlanBundles(GovernanceView):
     """What a file would change, and whether registry and file have drifted apart."""
 
     def post(self, request: Request) -> Response:
-        wanted = parse_bundle_file(body_of(request, inputs.BundleFile)["file"])
+        fields = body_of(request, inputs.BundleFile)
+        wanted = parse_bundle_file(fields["file"])
         require_known(actor_of(request), wanted)
-        return Response(representations.plan_json(plan_bundles(wanted)))
+        return Response(representations.plan_json(plan_bundles(wanted, again=fields["again"])))
 
 
 class ApplyBundles(GovernanceView):
@@ -117,7 +118,13 @@ class ApplyBundles(GovernanceView):
         fields, actor = body_of(request, inputs.BundleFileWithPlan), actor_of(request)
         wanted = parse_bundle_file(fields["file"])
         require_known(actor, wanted)
-        done = apply_bundles(actor=actor, wanted=wanted, plan=fields["plan"], now=timezone.now())
+        done = apply_bundles(
+            actor=actor,
+            wanted=wanted,
+            plan=fields["plan"],
+            again=fields["again"],
+            now=timezone.now(),
+        )
         return Response(representations.plan_json(done))
 
 

@@ -258,9 +258,10 @@ class BundleChange(serializers.Serializer):
 
 
 class BundleFile(serializers.Serializer):
-    """`file` is the YAML text."""
+    """`file` is the YAML text; `again` offers what was rolled back."""
 
     file = serializers.CharField(trim_whitespace=False)
+    again = serializers.BooleanField(default=False)
 
 
 class BundleFileWithPlan(BundleFile):

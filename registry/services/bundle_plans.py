@@ -3,6 +3,9 @@
 A plan is a list of steps, down to the releases that will be cut and the consumers they are offered
 to, with a digest over the steps and the state they start from. `apply` makes the plan again inside
 its transaction: where the digest is another one, nothing happens.
+
+A release that a consumer rolled back is a difference that stays: the step `rolled_back` says since
+when, by whom and why, and does nothing. Only a plan made with `again` offers it anew.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,7 +17,7 @@ from registry.actors import Actor
 from registry.bundle_files import WantedBundle, WrongBundleFile
 from registry.canonical import fingerprint
 from registry.errors import Conflict, Hidden, NotFound
-from registry.models import Bundle, Role, Rollout, SchemaVersion, Subject
+from registry.models import Bundle, Consumer, Release, Role, Rollout, SchemaVersion, Subject
 from registry.services.access import require_role
 from registry.services.actions import audited_action
 from registry.services.consumers import add_subscription, consumer_named, end_subscription
@@ -27,6 +30,7 @@ from registry.services.releases import (
     release_fingerprint,
     start_bundle,
 )
+from registry.services.roll_backs import roll_back_of
 from registry.services.subjects import subject_named, team_named
 from registry.services.visibility import bundles_seen_whole, require_visible
 
@@ -38,7 +42,10 @@ class PlanChanged(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One difference and what closes it: `action` on `bundle`, with its facts."""
+    """One difference and what closes it: `action` on `bundle`, with its facts.
+
+    `rolled_back` is closed by nothing.
+    """
 
     action: str
     bundle: str
@@ -74,8 +81,11 @@ def require_known(actor: Actor, wanted: Sequence[WantedBundle]) -> None:
     require_visible(actor, Subject, subjects)
 
 
-def plan_bundles(wanted: Sequence[WantedBundle]) -> BundlePlan:
-    """What differs, as what `apply_bundles` will do. Raises NotFound and WrongBundleFile."""
+def plan_bundles(wanted: Sequence[WantedBundle], *, again: bool = False) -> BundlePlan:
+    """What differs, as what `apply_bundles` will do. Raises NotFound and WrongBundleFile.
+
+    `again`: a rolled back release is offered anew.
+    """
     _refuse_unknown(wanted)
     steps: list[Step] = []
     states: list[Any] = []
@@ -83,14 +93,19 @@ def plan_bundles(wanted: Sequence[WantedBundle]) -> BundlePlan:
         held = Bundle.objects.select_related("owner_team", "gate_policy").filter(name=bundle.name)
         existing = held.first()
         states.append(None if existing is None else _state(existing))
-        steps += _steps(bundle, existing)
+        steps += _steps(bundle, existing, again)
     actions: list[Any] = [[step.action, step.bundle, step.facts] for step in steps]
     digest = fingerprint({"before": states, "steps": actions})
     return BundlePlan(tuple(steps), digest)
 
 
 def apply_bundles(
-    *, actor: Actor, wanted: Sequence[WantedBundle], plan: str, now: datetime
+    *,
+    actor: Actor,
+    wanted: Sequence[WantedBundle],
+    plan: str,
+    now: datetime,
+    again: bool = False,
 ) -> BundlePlan:
     """Do what the plan with this digest says, all of it or nothing. Raises PlanChanged."""
     names = sorted(bundle.name for bundle in wanted)
@@ -101,17 +116,18 @@ def apply_bundles(
             Bundle.objects.filter(name__in=names).order_by("pk").values_list("name", flat=True)
         ):
             locked_bundle(name)
-        made = plan_bundles(wanted)
+        made = plan_bundles(wanted, again=again)
         if made.digest != plan:
             raise PlanChanged(
                 "The registry has changed since this plan was made; plan again, and look at it.",
                 plan=made.digest,
             )
-        for step in made.steps:
+        done = [step for step in made.steps if step.action in _DO]
+        for step in done:
             _DO[step.action](actor, step, now)
         entry.after = {
             "plan": made.digest,
-            "steps": [f"{step.action} {step.bundle}" for step in made.steps],
+            "steps": [f"{step.action} {step.bundle}" for step in done],
         }
     return made
 
@@ -153,7 +169,7 @@ def _refuse_unknown(wanted: Sequence[WantedBundle]) -> None:
             consumer_named(consumer)
 
 
-def _steps(wanted: WantedBundle, existing: Bundle | None) -> Iterable[Step]:
+def _steps(wanted: WantedBundle, existing: Bundle | None, again: bool) -> Iterable[Step]:
     """In the order in which they are done."""
     if existing is None:
         held = WantedBundle(wanted.name, wanted.owner_team, wanted.gate_policy, (), "", ())
@@ -178,13 +194,13 @@ def _steps(wanted: WantedBundle, existing: Bundle | None) -> Iterable[Step]:
         after = set(wanted.subscribers)
     for consumer in sorted(before - after):
         yield Step("unsubscribe", wanted.name, {"consumer": consumer})
-    yield from _release(wanted, existing, sorted(before & after))
+    yield from _release(wanted, existing, sorted(before & after), again)
     for consumer in sorted(after - before):
         yield Step("subscribe", wanted.name, {"consumer": consumer})
 
 
 def _release(
-    wanted: WantedBundle, existing: Bundle | None, staying: Sequence[str]
+    wanted: WantedBundle, existing: Bundle | None, staying: Sequence[str], again: bool
 ) -> Iterable[Step]:
     """The release that the members come to, where it is new or not yet offered to everybody."""
     versions = latest_versions(wanted.subjects)
@@ -195,8 +211,14 @@ def _release(
     known = existing.releases.filter(fingerprint=digest).first() if existing else None
     number = known.number if known else (existing.releases.count() if existing else 0) + 1
     waiting = _not_offered(existing, digest, staying)
-    if known is None or waiting:
-        yield Step("release", wanted.name, _release_facts(number, digest, versions, waiting))
+    backed_out = _rolled_back(known, waiting)
+    offered = waiting if again else [name for name in waiting if name not in backed_out]
+    if known is None or offered:
+        facts = _release_facts(number, digest, versions, offered)
+        anew = sorted(set(offered) & set(backed_out))
+        yield Step("release", wanted.name, facts | ({"again": anew} if anew else {}))
+    for name in sorted(set(backed_out) - set(offered)):
+        yield Step("rolled_back", wanted.name, backed_out[name])
 
 
 def _release_facts(
@@ -217,6 +239,23 @@ def _not_offered(existing: Bundle | None, digest: str, staying: Sequence[str]) -
         bundle=existing, release__fingerprint=digest, ended_at__isnull=True
     )
     return sorted(set(staying) - set(offered.values_list("consumer__name", flat=True)))
+
+
+def _rolled_back(release: Release | None, waiting: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Of those that wait for the release the ones that rolled it back, with the facts."""
+    if release is None:
+        return {}
+    found = {}
+    for consumer in Consumer.objects.filter(name__in=waiting):
+        if (told := roll_back_of(consumer, release)) is not None:
+            found[consumer.name] = {
+                "consumer": consumer.name,
+                "release": release.number,
+                "at": f"{told.at:%Y-%m-%dT%H:%M:%SZ}",
+                "by": told.by,
+                "reason": told.reason,
+            }
+    return found
 
 
 # --- doing it -----------------------------------------------------------------------------------
@@ -244,7 +283,8 @@ def _change_description(actor: Actor, step: Step, now: datetime) -> None:
 
 def _cut(actor: Actor, step: Step, now: datetime) -> None:
     """The release has to be the one that was planned."""
-    release = cut(actor=actor, bundle=_own_bundle(actor, step), now=now)
+    again = "again" in step.facts
+    release = cut(actor=actor, bundle=_own_bundle(actor, step), now=now, again=again)
     if release is None or release.fingerprint != step.facts["fingerprint"]:
         raise PlanChanged(f"{step.bundle} came to another release than planned; plan again.")
 

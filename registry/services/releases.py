@@ -26,6 +26,7 @@ from registry.services.actions import audited_action
 from registry.services.audit import record
 from registry.services.gate_policies import gate_policy_named
 from registry.services.offers import offer_release
+from registry.services.roll_backs import roll_back_of
 from registry.services.subjects import subject_named, team_named
 from registry.services.visibility import require_visible
 
@@ -160,13 +161,16 @@ def change_members(bundle: Bundle, *, add: Sequence[str], remove: Sequence[str])
 
 
 def cut_release(*, actor: Actor, name: str, now: datetime) -> Release:
-    """The release of this moment, cut on demand; if nothing changed, the one there is."""
+    """The release of this moment, cut on demand; if nothing changed, the one there is.
+
+    Offered to every subscriber, also to one that rolled it back.
+    """
     with audited_action(
         "bundle.cut", actor=actor, object_type="bundle", object_id=name, now=now
     ) as entry:
         bundle = locked_bundle(name)
         require_role(actor, bundle.owner_team, Role.OWNER)
-        release = cut(actor=actor, bundle=bundle, now=now)
+        release = cut(actor=actor, bundle=bundle, now=now, again=True)
         if release is None:
             raise Conflict(f"No member of {name} has an approved version yet.")
         entry.after = {"release": release.number, "fingerprint": release.fingerprint}
@@ -197,10 +201,11 @@ def release_fingerprint(bundle: str, members: Sequence[tuple[str, str]]) -> str:
     return fingerprint(document)
 
 
-def cut(*, actor: Actor, bundle: Bundle, now: datetime) -> Release | None:
+def cut(*, actor: Actor, bundle: Bundle, now: datetime, again: bool = False) -> Release | None:
     """Inside the caller's action: the release of the members' newest approved versions.
 
-    An equal one comes back. Each subscriber is offered it as a canary.
+    An equal one comes back. Each subscriber is offered it as a canary, but for those that rolled it
+    back: to them only with `again`.
     """
     locked_bundle(bundle.name)
     versions = latest_versions(bundle.subjects.values_list("name", flat=True))
@@ -212,6 +217,8 @@ def cut(*, actor: Actor, bundle: Bundle, now: datetime) -> Release | None:
         release = _create(actor, bundle, digest, versions, now)
     subscriptions = Subscription.objects.filter(bundle=bundle).select_related("consumer")
     for subscription in subscriptions.order_by("consumer_id"):
+        if not again and roll_back_of(subscription.consumer, release) is not None:
+            continue
         offer_release(actor=actor, consumer=subscription.consumer, release=release, now=now)
     return release
 

@@ -57,5 +57,6 @@ def test_a_change_goes_from_proposal_to_strict_and_back(
 
 
 def without_clock(text: str) -> str:
-    """How long the canary was observed depends on the machine."""
-    return re.sub(r"\d+:\d\d:\d\d", "0:00:00", text.strip())
+    """When it runs, and how long the canary was observed, depends on the machine."""
+    undated = re.sub(r"\d{4}-\d\d-\d\dT", "T", text.strip())
+    return re.sub(r"\d+:\d\d:\d\d", "0:00:00", undated)

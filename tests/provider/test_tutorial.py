@@ -6,6 +6,7 @@ import re
 import runpy
 import shlex
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from functools import reduce
 from io import StringIO
@@ -69,7 +70,8 @@ class Shell:
 
 def _manage(words: list[str]) -> str:
     out = StringIO()
-    call_command(*words, stdout=out)
+    with suppress(SystemExit):  # an exit code, as of drift, ends no shell
+        call_command(*words, stdout=out)
     return out.getvalue()
 
 

@@ -21,6 +21,7 @@ from registry.models import Bundle
 from registry.services import releases
 from registry.services.bundle_plans import (
     BundlePlan,
+    Step,
     apply_bundles,
     export_bundles,
     plan_bundles,
@@ -30,6 +31,7 @@ from registry.services.comparisons import compare_releases
 from registry.services.visibility import require_visible
 
 DRIFT = 3
+ROLLED_BACK = "rolled_back"
 VERBS = "create|change|show|cut|compare|export|plan|apply"
 
 
@@ -60,6 +62,9 @@ class Command(BaseCommand):
         apply = verbs.add_parser("apply", help="do exactly what a plan says")
         for each in (plan, apply):
             each.add_argument("file", help="a path, or - for standard input")
+            each.add_argument(
+                "--again", action="store_true", help="offer a release that was rolled back anew"
+            )
         apply.add_argument("--plan", required=True, help="the digest that `bundle plan` printed")
         add_json_option(create, change, show, cut, compare, plan, apply)
 
@@ -144,16 +149,23 @@ class Command(BaseCommand):
     def _plan(self, options: dict[str, Any]) -> None:
         actor, wanted = acting_person(), _file(options["file"])
         require_known(actor, wanted)
-        plan = plan_bundles(wanted)
-        tell(self.stdout, plan_json(plan), *_plan_lines(plan), as_json=options["json"])
+        plan = plan_bundles(wanted, again=options["again"])
+        lines = _plan_lines(plan, again=options["again"])
+        tell(self.stdout, plan_json(plan), *lines, as_json=options["json"])
         if plan.steps:
             raise SystemExit(DRIFT)
 
     def _apply(self, options: dict[str, Any]) -> None:
         actor, wanted = acting_person(), _file(options["file"])
         require_known(actor, wanted)
-        done = apply_bundles(actor=actor, wanted=wanted, plan=options["plan"], now=timezone.now())
-        count = len(done.steps)
+        done = apply_bundles(
+            actor=actor,
+            wanted=wanted,
+            plan=options["plan"],
+            again=options["again"],
+            now=timezone.now(),
+        )
+        count = sum(step.action != ROLLED_BACK for step in done.steps)
         tell(
             self.stdout,
             plan_json(done),
@@ -177,14 +189,29 @@ def _file(name: str) -> tuple[WantedBundle, ...]:
     return parse_bundle_file(text)
 
 
-def _plan_lines(plan: BundlePlan) -> list[str]:
+def _plan_lines(plan: BundlePlan, *, again: bool) -> list[str]:
     if not plan.steps:
         return ["File and registry agree."]
     lines = []
     for step in plan.steps:
+        if step.action == ROLLED_BACK:
+            lines.append(_rolled_back(step))
+            continue
         facts = "; ".join(f"{name} {_short(value)}" for name, value in step.facts.items())
         lines.append(f"{step.action} {step.bundle}: {facts}")
-    return [*lines, "", f"To do exactly this: bundle apply FILE --plan {plan.digest}"]
+    if all(step.action == ROLLED_BACK for step in plan.steps):
+        return lines
+    flag = " --again" if again else ""
+    return [*lines, "", f"To do exactly this: bundle apply FILE{flag} --plan {plan.digest}"]
+
+
+def _rolled_back(step: Step) -> str:
+    facts = step.facts
+    who = f" by {facts['by']}: {facts['reason']}" if facts["by"] else ""
+    return (
+        f"{step.bundle} release {facts['release']} for {facts['consumer']}: rolled back on "
+        f"{facts['at']}{who}. It stays so; --again offers it anew."
+    )
 
 
 def _short(value: Any) -> str:
