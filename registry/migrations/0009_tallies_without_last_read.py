@@ -4,6 +4,6 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("registry", "0007_read_only_role")]
+    dependencies = [("registry", "0008_read_only_role")]
 
     operations = [migrations.RemoveField(model_name="canarytally", name="last_read_at")]
