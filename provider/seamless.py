@@ -25,6 +25,7 @@ from provider.conformance import (
     refusing_crashes,
 )
 from provider.domains import enter
+from provider.fallback import read_source
 from provider.fingerprints import dataset_fingerprint
 from provider.live.reading import read_tail
 from provider.models import Segment
@@ -48,6 +49,8 @@ from provider.segment_facts import ReadSegments, segments_by_source
 from provider.sla import SeamlessSLAExceeded, SLAClock, SLAPolicy
 from provider.stages import (
     Plan,
+    Repair,
+    Stored,
     final_report,
     pipeline_for,
     plan,
@@ -57,6 +60,7 @@ from provider.stages import (
     refuse_quarantined,
     repair,
 )
+from provider.stores.protocol import StoreUnreadable
 from provider.viewpoint import ExecutionDomain, SeamlessDomainPolicyError, read_domain
 from provider.window_cache import CheckedWindow, Fingerprint
 from provider.window_keys import state_key, window_key, windows
@@ -300,8 +304,8 @@ class Gathered:
 
 def gather(request: ReadRequest, planned: Plan, clock: SLAClock) -> Gathered:
     """Storage, backfill and live tail, in the order of their precedence."""
-    stored, asked = read_storage(request, planned, clock), monotonic()
-    repaired = repair(request, stored.coverage, clock)
+    stored, asked = _stored(request, planned, clock), monotonic()
+    repaired = Repair() if stored.instead else repair(request, stored.coverage, clock)
     if repaired.job_ids:
         seconds, before = monotonic() - asked, stored.missing_bars
         if repaired.waited:
@@ -315,7 +319,14 @@ def gather(request: ReadRequest, planned: Plan, clock: SLAClock) -> Gathered:
     if pieces is None or tail.pieces:
         keys = [series.key for series in planned.expected]
         pieces = read_pieces([*tail.pieces, *stored.pieces], planned.frame, keys)
-    return Gathered(planned, pieces, repaired.job_ids, tail.findings)
+    return Gathered(planned, pieces, repaired.job_ids, (*stored.instead, *tail.findings))
+
+
+def _stored(request: ReadRequest, planned: Plan, clock: SLAClock) -> Stored:
+    try:
+        return read_storage(request, planned, clock)
+    except StoreUnreadable as unreadable:
+        return read_source(request, planned, clock, unreadable)
 
 
 def remember_report(report: ConformanceReport) -> None:

@@ -52,6 +52,7 @@ from provider.sla import (
 )
 from provider.sources import can_fetch
 from provider.stores.opening import source_of
+from provider.stores.protocol import StoreUnreadable
 from provider.verdict import (
     Verdict,
     is_stale,
@@ -91,12 +92,16 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What storage holds of the window; `violation`: its budget ended before that was known."""
+    """What storage holds of the window; `violation`: its budget ended before that was known.
+
+    `instead`: why these rows are another's, storage being unreadable.
+    """
 
     pieces: Sequence[Piece]
     read: ReadPieces | None
     coverage: Coverage | None
     violation: SeamlessSLAExceeded | None = None
+    instead: tuple[Finding, ...] = ()
 
     @property
     def missing_bars(self) -> int:
@@ -136,7 +141,7 @@ def plan(request: ReadRequest, clock: SLAClock) -> Plan:
 def _data_version(
     request: ReadRequest, frame: Frame, segments: Sequence[str], clock: SLAClock
 ) -> str | None:
-    """None where the store cannot say, or does not say so within its budget."""
+    """None where the store cannot say, cannot be read, or does not say so within its budget."""
     store = store_for(request, frame)
     try:
         return clock.run_within(
@@ -147,6 +152,8 @@ def _data_version(
     except SeamlessSLAExceeded as exceeded:
         tolerated(exceeded, clock.policy)
         return None
+    except StoreUnreadable:
+        return None  # whoever reads it now is told why
 
 
 def read_storage(
