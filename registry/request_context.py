@@ -85,3 +85,15 @@ def actor_of(request: HttpRequest) -> Actor:
         correlation_id=correlation_id_of(request),
         source=request.META.get("REMOTE_ADDR", ""),
     )
+
+
+def stranger_of(request: HttpRequest) -> Actor:
+    """A caller of whom nothing is known but where the request came from."""
+    return Actor(
+        kind="unknown",
+        id="",
+        name="",
+        request_id=request_id_of(request),
+        correlation_id=correlation_id_of(request),
+        source=request.META.get("REMOTE_ADDR", ""),
+    )

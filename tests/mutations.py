@@ -16,7 +16,7 @@ from typing import Any
 
 from coordinator.models import BackfillJob
 from coordinator.services.finishing import cancel_job
-from registry.models import AccessToken, CanaryTally, Incident, Node, Rollout, Waiver
+from registry.models import AccessToken, AuditExport, CanaryTally, Incident, Node, Rollout, Waiver
 from registry.services import incidents, replays, rollouts, subjects, versions, waivers
 from tests.registry.admin_world import World, schema
 
@@ -133,6 +133,10 @@ def cancelled(world: World) -> None:
 
 def incident_id(_: World) -> str:
     return str(Incident.objects.latest("pk").pk)
+
+
+def export_id(_: World) -> str:
+    return str(AuditExport.objects.get().pk)
 
 
 def waiver_id(_: World) -> str:
@@ -546,6 +550,17 @@ ADDRESSES: dict[tuple[str, str], Cover] = {
     ),
     ("post", "api/v1/audit/exports"): Shown(
         "tests/registry/test_audit_api.py::test_a_long_export_is_a_job"
+    ),
+    ("post", "api/v1/audit/exports/<int:export_id>/links"): Exercised(
+        "di",
+        lambda world: f"api/v1/audit/exports/{export_id(world)}/links",
+        "audit.export.link",
+        "audit_export",
+        export_id,
+        after=True,
+    ),
+    ("post", "api/v1/audit/exports/<int:export_id>/links/<str:prefix>/revoke"): Shown(
+        "tests/registry/test_audit_links.py::test_a_revoked_link_opens_nothing_from_then_on"
     ),
     ("post", "api/v1/backfills"): Exercised(
         "ed",

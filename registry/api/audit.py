@@ -2,7 +2,8 @@
 
 import base64
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,6 +11,7 @@ from django.conf import settings
 from django.http import FileResponse, HttpResponse, StreamingHttpResponse
 from django.utils import timezone
 from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -21,9 +23,14 @@ from registry.api.receipts import AuditedView
 from registry.audit.selection import Selection
 from registry.models import AuditCheckpoint, AuditExport
 from registry.permissions import MayAudit, MayGovern
-from registry.request_context import actor_of
+from registry.request_context import actor_of, stranger_of
 from registry.services.audit import searching
 from registry.services.audit.export_jobs import export_for, fetch_export
+from registry.services.audit.export_links import (
+    fetch_by_link,
+    make_export_link,
+    revoke_export_link,
+)
 from registry.services.audit.export_requests import begin_export, request_export
 from registry.services.audit.exporting import FORMATS, Extent, NoSuchCheckpoint, Source, written
 from registry.services.audit.key_history import public_keys
@@ -178,19 +185,69 @@ class ExportFile(APIView):
     content_negotiation_class = OwnType
 
     def get(self, request: Request, export_id: int) -> FileResponse:
-        export, file = fetch_export(
-            actor=actor_of(request), export_id=export_id, now=timezone.now()
+        return _file(
+            *fetch_export(actor=actor_of(request), export_id=export_id, now=timezone.now())
         )
-        digest = base64.b64encode(bytes.fromhex(export.sha256)).decode()
-        return FileResponse(
-            file.open("rb"),
-            content_type=FORMATS[export.format].content_type,
-            headers={
-                "Content-Disposition": _attachment(export.format, str(export.size)),
-                "Content-Digest": f"sha-256=:{digest}:",
-                "Cache-Control": "no-store",
-            },
+
+
+class ExportLinks(AuditedView):
+    permission_classes = (MayGovern,)
+
+    def get(self, request: Request, export_id: int) -> Response:
+        export = export_for(actor=actor_of(request), export_id=export_id)
+        links = export.links.select_related("made_by").order_by("-pk")[:EXPORTS_SHOWN]
+        return Response({"links": [shown.link_json(link) for link in links]})
+
+    def post(self, request: Request, export_id: int) -> Response:
+        fields = body_of(request, inputs.NewExportLink)
+        link, secret = make_export_link(
+            actor=actor_of(request),
+            export_id=export_id,
+            lifetime=timedelta(hours=fields["hours"]),
+            now=timezone.now(),
         )
+        url = request.build_absolute_uri(f"/api/v1/audit/links/{secret}")
+        return Response(shown.link_json(link) | {"url": url}, status=201)
+
+
+class RevokeExportLink(AuditedView):
+    permission_classes = (MayGovern,)
+
+    def post(self, request: Request, export_id: int, prefix: str) -> Response:
+        link = revoke_export_link(
+            actor=actor_of(request),
+            export_id=export_id,
+            prefix=prefix,
+            now=timezone.now(),
+            **body_of(request, inputs.Reason),
+        )
+        return Response(shown.link_json(link))
+
+
+class LinkedFile(APIView):
+    """For whoever holds the link: the service tells its secret from any other text."""
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+    content_negotiation_class = OwnType
+
+    def get(self, request: Request, secret: str) -> FileResponse:
+        found = fetch_by_link(caller=stranger_of(request), secret=secret, now=timezone.now())
+        return _file(*found)
+
+
+def _file(export: AuditExport, file: Path) -> FileResponse:
+    digest = base64.b64encode(bytes.fromhex(export.sha256)).decode()
+    return FileResponse(
+        file.open("rb"),
+        content_type=FORMATS[export.format].content_type,
+        headers={
+            "Content-Disposition": _attachment(export.format, str(export.size)),
+            "Content-Digest": f"sha-256=:{digest}:",
+            "Cache-Control": "no-store",
+            "Referrer-Policy": "no-referrer",
+        },
+    )
 
 
 def _extent(earlier: list[int], fields: dict[str, Any]) -> Extent:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from registry.audit.checkpoint import Checkpoint
-from registry.models import AuditCheckpoint, AuditEvent, AuditExport, ExportState
+from registry.models import AuditCheckpoint, AuditEvent, AuditExport, AuditExportLink, ExportState
 from registry.services.audit.searching import ConsistencyProof, InclusionProof
 
 
@@ -97,6 +97,16 @@ def export_json(export: AuditExport) -> dict[str, Any]:
         "error": export.error,
         "link": link,
         "file": f"{link}/file" if export.state == ExportState.DONE else None,
+    }
+
+
+def link_json(link: AuditExportLink) -> dict[str, Any]:
+    return {
+        "link": link.prefix,
+        "made_by": link.made_by.get_username(),
+        "made_at": link.made_at,
+        "expires_at": link.expires_at,
+        "revoked_at": link.revoked_at,
     }
 
 

@@ -130,6 +130,10 @@ class NewExport(Strict):
     )
 
 
+class NewExportLink(Strict):
+    hours = serializers.IntegerField(required=False, min_value=1, max_value=168, default=24)
+
+
 class SubjectSettings(serializers.Serializer):
     """What is settable of a subject; `approval_teams` is {team: approvals}."""
 

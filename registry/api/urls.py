@@ -79,6 +79,12 @@ urlpatterns = [
     path("audit/exports", audit.Exports.as_view()),
     path("audit/exports/<int:export_id>", audit.ExportDetail.as_view()),
     path("audit/exports/<int:export_id>/file", audit.ExportFile.as_view()),
+    path("audit/exports/<int:export_id>/links", audit.ExportLinks.as_view()),
+    path(
+        "audit/exports/<int:export_id>/links/<str:prefix>/revoke",
+        audit.RevokeExportLink.as_view(),
+    ),
+    path("audit/links/<str:secret>", audit.LinkedFile.as_view()),
     path("nodes", views.Nodes.as_view()),
     # Node ids hold slashes; the more specific routes of the read API come before this one.
     re_path(r"^nodes/(?P<node_id>.+)$", views.NodeDetail.as_view()),

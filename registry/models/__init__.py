@@ -10,7 +10,7 @@ from registry.models.audit import (
     AuditPending,
     AuditPersonal,
 )
-from registry.models.audit_exports import AuditExport, ExportState
+from registry.models.audit_exports import AuditExport, AuditExportLink, ExportState
 from registry.models.bundles import Bundle, BundleMember, Release, ReleaseMember
 from registry.models.consumers import (
     AccessToken,
@@ -54,6 +54,7 @@ __all__ = [
     "AuditCheckpoint",
     "AuditEvent",
     "AuditExport",
+    "AuditExportLink",
     "AuditKey",
     "AuditLeaf",
     "AuditNode",

@@ -4,7 +4,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from registry.triggers import Immutable, protect
+from registry.triggers import Immutable, Refuse, protect
 
 
 class ExportState(models.TextChoices):
@@ -56,6 +56,39 @@ class AuditExport(models.Model):
             return 100
         return min(100 * self.done // self.total, 99)
 
+
+class AuditExportLink(models.Model):
+    """The right to fetch one export's file without signing in, for who holds the secret.
+
+    The secret has the shape of a token (`registry.tokens`), so that logs redact it; kept is its
+    digest alone.
+    """
+
+    export = models.ForeignKey(AuditExport, models.PROTECT, related_name="links")
+    prefix = models.CharField(max_length=12, unique=True)
+    digest = models.CharField(max_length=64, unique=True)
+    made_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    made_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"link {self.prefix} to {self.export}"
+
+
+protect(
+    Immutable(
+        "registry.AuditExportLink",
+        fields=("export", "prefix", "digest", "made_by", "made_at", "expires_at"),
+    ),
+    Refuse(
+        "registry.AuditExportLink",
+        name="revoked",
+        message="a revoked link stays revoked",
+        when="{old.revoked_at} IS NOT NULL",
+        on=("update",),
+    ),
+)
 
 protect(
     Immutable(

@@ -20,6 +20,7 @@ GOVERNED = (
     "auth.User",
     "registry.AccessToken",
     "registry.ApprovalTeam",
+    "registry.AuditExportLink",
     "registry.Bundle",
     "registry.BundleMember",
     "registry.Consumer",

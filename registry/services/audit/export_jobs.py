@@ -76,13 +76,18 @@ def fetch_export(*, actor: Actor, export_id: int, now: datetime) -> tuple[AuditE
         object_id=export_id,
         now=now,
     ) as entry:
-        export = export_for(actor=actor, export_id=export_id)
-        if export.state == ExportState.EXPIRED or (export.expires_at and export.expires_at <= now):
-            raise ExportExpired("The file is deleted; ask for a new export.")
-        if export.state != ExportState.DONE:
-            raise ExportNotReady(f"The export is {export.state}; its file is not there yet.")
-        entry.after = {"sha256": export.sha256, "bytes": export.bytes}
-        return export, file_of(export)
+        found = finished_file(export_for(actor=actor, export_id=export_id), now)
+        entry.after = {"sha256": found[0].sha256, "bytes": found[0].bytes}
+        return found
+
+
+def finished_file(export: AuditExport, now: datetime) -> tuple[AuditExport, Path]:
+    """Raises `ExportNotReady` before it is written, `ExportExpired` after its time."""
+    if export.state == ExportState.EXPIRED or (export.expires_at and export.expires_at <= now):
+        raise ExportExpired("The file is deleted; ask for a new export.")
+    if export.state != ExportState.DONE:
+        raise ExportNotReady(f"The export is {export.state}; its file is not there yet.")
+    return export, file_of(export)
 
 
 def export_for(*, actor: Actor, export_id: int) -> AuditExport:
