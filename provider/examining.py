@@ -18,6 +18,7 @@ from provider.diagnosis import (
     advise_on_times,
     series_of,
 )
+from provider.live.diagnosis import LiveSight, look_at_live
 from provider.node_view import committed_segments, expected_series, grid_of, policy_of
 from provider.stores.opening import open_store, open_store_of
 from provider.timeline import read_times
@@ -41,7 +42,10 @@ class NoVersionYet(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """What was seen: `rows` in [first, last] (epoch seconds), their series, what to do about it."""
+    """What was seen: `rows` in [first, last] (epoch seconds), their series, what to do about it.
+
+    `live_newest` is the newest bar that the node's live feed has, None without one.
+    """
 
     node_id: str
     version: int
@@ -50,6 +54,7 @@ class Examination:
     last: int | None
     series: int
     coverage: float | None
+    live_newest: int | None
     advice: tuple[Advice, ...]
 
     @property
@@ -73,6 +78,7 @@ def examine_node(*, actor: Actor, node_id: str, now: datetime, bars: int = 10_00
     window, pieces = _newest(node, frame, int(now.timestamp()), bars)
     times = _times(pieces, frame)
     report = _checked(node, version, window, pieces) if len(times) else None
+    live = look_at_live(node, frame, now) if node.live else LiveSight(None, ())
     return Examination(
         node_id=node_id,
         version=version.number,
@@ -81,7 +87,8 @@ def examine_node(*, actor: Actor, node_id: str, now: datetime, bars: int = 10_00
         last=int(times.max()) if len(times) else None,
         series=len(series_of(pieces, frame)),
         coverage=None if report is None else report.coverage,
-        advice=_advice(node, frame, pieces, report),
+        live_newest=live.newest,
+        advice=(*_advice(node, frame, pieces, report), *live.advice),
     )
 
 

@@ -25,10 +25,10 @@ from provider.conformance import (
 from provider.conformance.rolling import RollingReport
 from provider.domains import enter
 from provider.fingerprints import BLOCK_BARS, FingerprintStream
+from provider.gathering import gather, with_origins
 from provider.node_view import grid_of, reaches_present
 from provider.requests import ReadRequest
-from provider.seamless import clock_for, gather, read_segments, remember_report
-from provider.segment_facts import ReadSegments
+from provider.seamless import clock_for, remember_report
 from provider.sla import OnViolation, SLAClock
 from provider.stages import Plan, final_report, pipeline_for, plan, reach_verdict, refuse_nothing
 from provider.verdict import Verdict
@@ -128,15 +128,14 @@ def _batch(
     pieces = gathered.pieces.between(first, part.reads_until)
     pipeline = pipeline_for(part, gathered.planned, clock.policy)
     try:
-        examined = gathered.noted(pipeline.examine(pieces))
+        examined, known = with_origins(part, gathered, pipeline.examine(pieces))
         _without_missing(pipeline).judge(examined.report)
     except ConformancePipelineError as error:
         remember_report(error.report)
         raise
-    segments = read_segments(part) if gathered.planned.segments else ReadSegments()
-    rolling.add(segments.noted(examined.report, examined.blended, part.node), examined.blended)
+    rolling.add(examined.report, examined.blended)
     with refusing_crashes():
-        named.add(examined.blended, segments.blocks)
+        named.add(examined.blended, known)
         return gathered.planned, replace(examined, blended=examined.blended.joined())
 
 

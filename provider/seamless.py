@@ -6,9 +6,8 @@ requests but checked windows, which never change.
 
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from time import monotonic
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -16,25 +15,19 @@ from django.db import close_old_connections, connections
 
 from coordinator.coverage import CoverageRange, Window
 from coordinator.services.outcomes import outcomes_of
-from provider.blend import ReadPieces, read_pieces
 from provider.conformance import (
     ConformancePipelineError,
     ConformanceReport,
-    Examined,
-    Finding,
     refusing_crashes,
 )
 from provider.domains import enter
-from provider.fallback import read_source
 from provider.fingerprints import dataset_fingerprint
-from provider.live.reading import read_tail
-from provider.models import Segment
+from provider.gathering import Gathered, gather, with_origins
 from provider.node_view import grid_of, newest_settled_bar, policy_of
 from provider.observing import (
     observe_answer,
     observe_cache,
     observe_phase,
-    observe_repair,
     observe_violation,
 )
 from provider.planning import Coverage
@@ -45,22 +38,17 @@ from provider.requests import (
     ReadRequest,
     Strategy,
 )
-from provider.segment_facts import ReadSegments, segments_by_source
 from provider.sla import SeamlessSLAExceeded, SLAClock, SLAPolicy
 from provider.stages import (
     Plan,
-    Repair,
-    Stored,
     final_report,
     pipeline_for,
     plan,
     reach_verdict,
     read_storage,
     refuse_nothing,
-    refuse_quarantined,
     repair,
 )
-from provider.stores.protocol import StoreUnreadable
 from provider.viewpoint import ExecutionDomain, SeamlessDomainPolicyError, read_domain
 from provider.window_cache import CheckedWindow, Fingerprint
 from provider.window_keys import state_key, window_key, windows
@@ -236,9 +224,11 @@ def _answer(request: ReadRequest, clock: SLAClock) -> ReadAnswer:
     key = window_key(request, planned)
     kept = windows().get(key) if key is not None else None
     job_ids: tuple[int, ...] = ()
+    asked_live = False
     if kept is None:
-        checked, planned, job_ids = _make(request, planned, clock)
-        if key is not None and not job_ids:
+        checked, gathered = _make(request, planned, clock)
+        planned, job_ids, asked_live = gathered.planned, gathered.job_ids, gathered.asked_live
+        if key is not None and not job_ids and not asked_live:
             windows().put(key, checked)
     else:
         checked = kept
@@ -257,7 +247,7 @@ def _answer(request: ReadRequest, clock: SLAClock) -> ReadAnswer:
         named=checked.fingerprint,
         marks=checked.marks,
         jobs=jobs,
-        state=state_key(request, planned),
+        state=None if asked_live else state_key(request, planned),
         from_cache=kept is not None,
     )
 
@@ -266,9 +256,7 @@ def _range_of(request: ReadRequest) -> CoverageRange:
     return CoverageRange(request.window.start, request.window.end)
 
 
-def _make(
-    request: ReadRequest, planned: Plan, clock: SLAClock
-) -> tuple[CheckedWindow, Plan, tuple[int, ...]]:
+def _make(request: ReadRequest, planned: Plan, clock: SLAClock) -> tuple[CheckedWindow, Gathered]:
     gathered = gather(request, planned, clock)
     if not gathered.pieces.rows:
         jobs = outcomes_of(gathered.job_ids, within=_range_of(request))
@@ -278,55 +266,7 @@ def _make(
     except ConformancePipelineError as error:
         remember_report(error.report)
         raise
-    return checked, gathered.planned, gathered.job_ids
-
-
-@dataclass(frozen=True, slots=True)
-class Gathered:
-    """All rows of a window that could be had, the plan they answer, the jobs that were asked.
-
-    `findings` are about what is no row: a live feed that failed, say.
-    """
-
-    planned: Plan
-    pieces: ReadPieces
-    job_ids: tuple[int, ...]
-    findings: tuple[Finding, ...] = ()
-
-    def noted(self, examined: Examined) -> Examined:
-        """What the check of these pieces found, with their own findings."""
-        if not self.findings:
-            return examined
-        report = examined.report
-        found = (*report.findings, *self.findings)
-        return replace(examined, report=replace(report, findings=found))
-
-
-def gather(request: ReadRequest, planned: Plan, clock: SLAClock) -> Gathered:
-    """Storage, backfill and live tail, in the order of their precedence."""
-    stored, asked = _stored(request, planned, clock), monotonic()
-    repaired = Repair() if stored.instead else repair(request, stored.coverage, clock)
-    if repaired.job_ids:
-        seconds, before = monotonic() - asked, stored.missing_bars
-        if repaired.waited:
-            planned = plan(request, clock)
-            stored = read_storage(request, planned, clock)
-        brought = max(0, before - stored.missing_bars)
-        observe_repair(request, ranges=repaired.ranges, bars=brought, seconds=seconds)
-    tail = read_tail(request, planned, stored.coverage, clock)
-    refuse_quarantined(request, stored.coverage)
-    pieces = stored.read
-    if pieces is None or tail.pieces:
-        keys = [series.key for series in planned.expected]
-        pieces = read_pieces([*tail.pieces, *stored.pieces], planned.frame, keys)
-    return Gathered(planned, pieces, repaired.job_ids, (*stored.instead, *tail.findings))
-
-
-def _stored(request: ReadRequest, planned: Plan, clock: SLAClock) -> Stored:
-    try:
-        return read_storage(request, planned, clock)
-    except StoreUnreadable as unreadable:
-        return read_source(request, planned, clock, unreadable)
+    return checked, gathered
 
 
 def remember_report(report: ConformanceReport) -> None:
@@ -335,22 +275,16 @@ def remember_report(report: ConformanceReport) -> None:
 
 
 def _examine(request: ReadRequest, gathered: Gathered, policy: SLAPolicy) -> CheckedWindow:
-    planned = gathered.planned
-    examined = gathered.noted(pipeline_for(request, planned, policy).examine(gathered.pieces))
+    found = pipeline_for(request, gathered.planned, policy).examine(gathered.pieces)
+    examined, known = with_origins(request, gathered, found)
     blended, grid = examined.blended, grid_of(request.node)
-    segments = read_segments(request) if planned.segments else ReadSegments()
     with refusing_crashes(), span("seamless.conformance.report"):
         return CheckedWindow(
             rows=blended.joined(),
-            report=segments.noted(examined.report, blended, request.node),
+            report=examined.report,
             marks=examined.marks,
-            fingerprint=Fingerprint(lambda: dataset_fingerprint(blended, grid, segments.blocks)),
+            fingerprint=Fingerprint(lambda: dataset_fingerprint(blended, grid, known)),
         )
-
-
-def read_segments(request: ReadRequest) -> ReadSegments:
-    segments = Segment.objects.touching(request.node, request.window)
-    return segments_by_source(segments.values_list("file", "blocks", "alignment"))
 
 
 def _facts(request: ReadRequest) -> dict[str, Attribute]:

@@ -1,19 +1,15 @@
 """What was noted when a segment was written: the checksums of its blocks, how it was aligned."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from coordinator.coverage import CoverageRange
 from coordinator.grid import Grid
-from provider.alignment import alignment_findings
-from provider.blend import Blended, Piece
-from provider.conformance import ConformanceReport
+from provider.blend import Piece
 from provider.fingerprints import Block, KnownBlocks, piece_blocks
-from provider.live import LIVE_SOURCE
 from provider.stores.protocol import SEGMENT_SOURCE, Store
 from registry.frame import Frame
-from registry.models import Node
 
 
 def blocks_of_segment(
@@ -32,12 +28,6 @@ class ReadSegments:
 
     blocks: KnownBlocks = field(default_factory=dict)
     alignment: Mapping[str, str] = field(default_factory=dict)
-
-    def noted(self, report: ConformanceReport, rows: Blended, node: Node) -> ConformanceReport:
-        """The report with how rows of the answer came onto the grid."""
-        how = {**self.alignment, LIVE_SOURCE: node.live.get("align") or ""}
-        found = alignment_findings(rows, how)
-        return replace(report, findings=(*report.findings, *found)) if found else report
 
 
 def segments_by_source(segments: Iterable[tuple[str, list[list[Any]], str]]) -> ReadSegments:

@@ -72,8 +72,8 @@ _storage_pool = SourcePool("storage", limit=32)
 class Plan:
     """What the window should hold: the bars of each series that are over by now.
 
-    `tail` is where live bars come from, if this read asks for any. `data_version` changes with the
-    rows of the store, and was asked for before they are read.
+    `tail` is where live bars come from, if the window has any that storage may lack.
+    `data_version` changes with the rows of the store, and was asked for before they are read.
     """
 
     frame: Frame
@@ -125,17 +125,25 @@ def plan(request: ReadRequest, clock: SLAClock) -> Plan:
     segments = () if kept else committed_segments(node, request.span)
     # No clock changes what an artefact holds.
     present = not kept and reaches_present(node, window, request.now)
-    asks_live = present and request.strategy is Strategy.SEAMLESS
     return Plan(
         frame=frame,
         expected=expected_series(node, window, request.now),
         reaches_present=present,
         newest_expected=min(window.end, newest_ended_bar(node, request.now)),
-        tail=live_tail(node, frame) if asks_live else None,
+        tail=None if kept else _tail(request, frame),
         segments=segments,
         rules=documents_of(node),
         data_version=_data_version(request, frame, segments, clock),
     )
+
+
+def _tail(request: ReadRequest, frame: Frame) -> LiveTail | None:
+    """The live end of a node, for windows that it reaches: its bars are not all stored yet."""
+    node, window = request.node, request.window
+    tail = live_tail(node, frame) if request.strategy is Strategy.SEAMLESS else None
+    newest = newest_ended_bar(node, request.now)
+    reached = tail is not None and window.start <= newest <= window.end + tail.reach_seconds
+    return tail if reached else None
 
 
 def _data_version(

@@ -22,8 +22,11 @@ def windows() -> WindowCache:
 
 
 def window_key(request: ReadRequest, planned: Plan) -> Key | None:
-    """Everything that decides what a check finds; None where a window must not be kept."""
-    if planned.data_version is None or planned.tail is not None:
+    """Everything that decides what a check finds of stored rows; None where no window is kept.
+
+    Up to the present a bar may be asked of a live feed that storage will have none of for a while.
+    """
+    if planned.data_version is None or (planned.tail is not None and planned.reaches_present):
         return None
     node, judge = request.node, request.judge
     return (

@@ -17,8 +17,10 @@ _live_pool = SourcePool("live", limit=32)
 
 def read_tail(
     request: ReadRequest, planned: Plan, coverage: Coverage | None, clock: SLAClock
-) -> LiveRows:
+) -> LiveRows | None:
     """The live rows from the first bar on that some series lacks, as far back as they are kept.
+
+    None where none were asked for.
 
     A live source that fails costs no rows that are stored; nor does one that hangs, where storage
     has every bar that is over.
@@ -26,7 +28,7 @@ def read_tail(
     tail = planned.tail
     start = None if tail is None else _first_live_bar(request, coverage, tail.reach_seconds)
     if tail is None or start is None or start > request.window.end:
-        return LiveRows()
+        return None
     left = clock.deadline(SLAPhase.LIVE_WAIT).remaining()
     until = None if left is None else monotonic() + left
     try:

@@ -5,19 +5,21 @@ import os
 import socket
 import threading
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import redis
+from django.utils import timezone
 from structlog.testing import capture_logs
 
 from coordinator.coverage import CoverageRange
 from provider.conformance import ConformancePipelineError, SchemaRefused
+from provider.examining import examine_node
 from provider.live import LiveRows, LiveUnavailable, live_tail
 from provider.live.entries import decode
 from provider.live.feed import open_live
-from provider.metrics import LIVE_FAILURES
+from provider.metrics import LIVE_FAILURES, STALENESS
 from provider.seamless import ReadAnswer, SeamlessDataProvider
 from provider.sla import SeamlessSLAExceeded
 from provider.sources import InvalidSourceSettings, SourceEnvironment
@@ -96,6 +98,11 @@ def read_rows(found: LiveRows) -> list[dict[str, Any]]:
     return [cells for piece in found.pieces for cells in piece.table.to_pylist()]
 
 
+def marks_of(answer: ReadAnswer, flag: str) -> tuple[Any, Any]:
+    found = answer.marks[flag]
+    return found.seconds, found.series
+
+
 def flags(answer: ReadAnswer) -> dict[str, int]:
     return {found.flag: found.count for found in answer.report.findings}
 
@@ -110,6 +117,54 @@ def test_a_stream_adds_what_no_store_has(world: World, stream: redis.Redis) -> N
     answer = fetch(world)
     assert (answer.rows.rows, answer.coverage) == (12, 1.0)
     assert answer.table.column("close").to_pylist()[8:] == [108.0, 109.0, 9.0, 9.0]
+
+
+def test_live_rows_of_bars_that_may_still_change_are_marked(
+    world: World, stream: redis.Redis
+) -> None:
+    """By default the newest two: a reader that asks for flags sees them, and nothing else moves."""
+    world.write(bars(SESSIONS[:4]))
+    live(world)
+    send(stream, *rows(SESSIONS[4:]))
+    answer = fetch(world)
+    marked = {(int(at), int(n)) for at, n in zip(*marks_of(answer, "provisional"), strict=True)}
+    assert {at for at, _ in marked} == {LAST}
+    assert len(marked) == 2
+    live(world, stabilization_bars=1)
+    assert "provisional" not in fetch(world).marks
+    live(world, stabilization_bars=9)
+    assert len(marks_of(fetch(world), "provisional")[0]) == 4  # never a stored row
+    trimmed = fetch(world, stabilization_bars=2)
+    assert (trimmed.rows.rows, trimmed.request.window.end) == (10, LAST - DAY)
+
+
+def test_a_window_is_kept_once_storage_has_all_of_it(world: World, stream: redis.Redis) -> None:
+    """One of the past, as far back as the feed is asked."""
+    world.write(bars(SESSIONS[:5]))
+    live(world, lookback_bars=10_000)
+    later = timezone.now() + timedelta(minutes=1)
+    for close in (1.0, 2.0):
+        send(stream, *rows([LAST], close=close))
+        answer = fetch(world, now=later)
+        assert (answer.table.column("close").to_pylist()[-1], answer.state) == (close, None)
+    world.write(bars())
+    first, second = fetch(world, now=later), fetch(world, now=later)
+    assert (first.from_cache, second.from_cache) == (False, True)
+    assert first.state is not None
+
+
+def test_the_age_of_the_newest_bar_is_that_of_the_live_one(
+    world: World, stream: redis.Redis
+) -> None:
+    world.write(bars(SESSIONS[:5]))
+    live(world)
+    with_policy(world, on_violation="hold", max_lag_seconds=DAY + 120)
+    staleness = STALENESS.labels(NODE, str(DAY))._value
+    assert fetch(world).verdict.to_dict()["downgrade_reason"] == "freshness_breach"
+    assert staleness.get() == 2 * DAY + 60
+    send(stream, *rows([LAST]))
+    assert not fetch(world).verdict.downgraded
+    assert staleness.get() == DAY + 60
 
 
 def test_of_two_entries_for_one_bar_the_later_counts(world: World, stream: redis.Redis) -> None:
@@ -399,6 +454,30 @@ def test_x15_an_api_that_hangs_or_drips_costs_its_budget(
     answer = fetch(world)
     assert answer.rows.rows == 10
     assert answer.verdict.to_dict()["sla_violation"]["phase"] == "live_wait"
+
+
+# --- the doctor ---------------------------------------------------------------------------------
+
+
+def examined(world: World, now: datetime = JUST_AFTER) -> tuple[int | None, list[str]]:
+    seen = examine_node(actor=world.cast.olive, node_id=NODE, now=now)
+    return seen.live_newest, [one.code for one in seen.advice]
+
+
+def test_the_doctor_looks_at_the_feed(world: World, stream: redis.Redis, settings: Any) -> None:
+    world.write(bars())
+    assert examined(world) == (None, [])
+    live(world)
+    assert examined(world) == (None, ["live_late"])
+    send(stream, *rows([SESSIONS[1]]))
+    assert examined(world) == (SESSIONS[1], ["live_late"])
+    send(stream, b"?", *rows([LAST]))
+    assert examined(world) == (LAST, ["live_malformed"])
+    weekend = datetime.fromtimestamp(LAST + 3 * DAY, UTC)
+    live(world, entries=1)
+    assert examined(world, weekend) == (LAST, ["live_cut"])
+    settings.SEAMLESS_LIVE_SERVERS = {"default": "redis://127.0.0.1:1/0"}
+    assert examined(world) == (None, ["live_unavailable"])
 
 
 # --- settings -----------------------------------------------------------------------------------

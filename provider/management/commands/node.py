@@ -33,7 +33,9 @@ class Command(BaseCommand):
         change = verbs.add_parser("change", help="change a node's series, source, SLA policy …")
         rules = verbs.add_parser("rules", help="print or set the checks of a node's rows together")
         show = verbs.add_parser("show", help="print a node as JSON")
-        doctor = verbs.add_parser("doctor", help="look at the newest bars and say what to mend")
+        doctor = verbs.add_parser(
+            "doctor", help="look at the newest bars and the live feed and say what to mend"
+        )
         for each in (add, change, rules, show, doctor):
             each.add_argument("id", help="the node's id, for instance ohlcv:binance:BTC/USDT:1m")
         add.add_argument("--subject", required=True)
@@ -147,6 +149,8 @@ class Command(BaseCommand):
         )
         if seen.coverage is not None:
             self.stdout.write(f"Coverage of the expected bars: {seen.coverage:.2%}")
+        if seen.live_newest is not None:
+            self.stdout.write(f"Live feed: its newest bar is of {_utc(seen.live_newest)}.")
         for one in seen.advice:
             self.stdout.write(f"\n{one.severity} {one.code}: {one.says}\n  {one.fix}")
         if seen.healthy:
