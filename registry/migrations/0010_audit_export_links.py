@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("registry", "0006_audit_safety_net"),
+        ("registry", "0009_tallies_without_last_read"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
