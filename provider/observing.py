@@ -1,6 +1,7 @@
 """What a read tells metrics and logs."""
 
 from collections.abc import Callable
+from typing import Protocol
 
 import structlog
 
@@ -29,8 +30,9 @@ from provider.metrics import (
     WARNINGS,
 )
 from provider.models import Artifact
-from provider.requests import ReadAnswer, ReadRequest
+from provider.requests import ReadRequest, provenance
 from provider.sla import OnViolation, PhaseObservation, SeamlessSLAExceeded, SLAPolicy
+from provider.verdict import Verdict
 from registry.models import Mode, Node
 
 sla_log = structlog.get_logger("seamless.sla")
@@ -63,7 +65,20 @@ def observe_violation(node: Node, exceeded: SeamlessSLAExceeded, policy: SLAPoli
     )
 
 
-def observe_answer(answer: ReadAnswer, policy: SLAPolicy) -> None:
+class Answered(Protocol):
+    """An answer of either kind: held in memory, or handed on batch by batch."""
+
+    @property
+    def request(self) -> ReadRequest: ...
+
+    @property
+    def verdict(self) -> Verdict: ...
+
+    @property
+    def fingerprint(self) -> str: ...
+
+
+def observe_answer(answer: Answered, policy: SLAPolicy) -> None:
     """How complete and how fresh the answer is, and that it is less than promised if it is."""
     node, window, verdict = answer.request.node, answer.request.window, answer.verdict
     if answer.request.artifact is None:  # else it says nothing of the node as it is now
@@ -77,7 +92,7 @@ def observe_answer(answer: ReadAnswer, policy: SLAPolicy) -> None:
     held = verdict.mode is OnViolation.HOLD
     counter = DOMAIN_HOLDS if held else PARTIAL_RETURNS
     counter.labels(node.node_id, str(node.interval), verdict.reason.value).inc()
-    facts = answer.metadata()
+    facts, seen = verdict.to_dict(), provenance(answer.request)
     where = {
         "node_id": node.node_id,
         "interval": node.interval,
@@ -86,7 +101,7 @@ def observe_answer(answer: ReadAnswer, policy: SLAPolicy) -> None:
         "mode": verdict.mode.value,
         "reason": verdict.reason.value,
         "dataset_fingerprint": answer.fingerprint,
-        "as_of": facts["as_of"],
+        "as_of": seen["as_of"],
     }
     sla_log.warning(
         "seamless.sla.downgrade",
@@ -98,8 +113,8 @@ def observe_answer(answer: ReadAnswer, policy: SLAPolicy) -> None:
     if held:
         gate_log.warning(
             "seamless.domain_gate.downgrade",
-            execution_domain=facts["execution_domain"],
-            world_id=facts["world_id"],
+            execution_domain=seen["execution_domain"],
+            world_id=seen["world_id"],
             **where,
         )
 

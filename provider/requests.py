@@ -166,11 +166,11 @@ class ReadAnswer:
             "conformance_warnings": list(self.report.warnings),
             "dataset_fingerprint": self.fingerprint,
             **self.verdict.to_dict(),
-            **_provenance(self.request),
+            **provenance(self.request),
         }
 
 
-def _provenance(request: ReadRequest) -> Mapping[str, Any]:
+def provenance(request: ReadRequest) -> Mapping[str, Any]:
     """From where the answer was looked for, and what it was found in."""
     artifact, asked = request.artifact, request.as_of
     known = asked if artifact is None else artifact.as_of

@@ -15,6 +15,8 @@ from provider.api.validators import matches
 from provider.api.windows import WindowTooLarge
 from provider.conformance import ConformancePipelineError, Examined
 from provider.exporting import Exported, export, largest_at_once
+from provider.node_view import policy_of
+from provider.observing import observe_answer
 from provider.requests import ReadRequest
 from provider.streaming import WRITERS, BatchWriter
 
@@ -78,6 +80,7 @@ def serve_large(question: Question) -> Served:
     except BaseException:
         spool.close()
         raise
+    observe_answer(exported, policy_of(request.node))
     headers = answer_headers(exported)
     headers["ETag"] = spool.name_with(question.release)
     headers["Content-Length"] = str(spool.size)

@@ -498,6 +498,17 @@ def test_a_long_list_costs_as_many_queries_as_a_short_one(stored: World) -> None
     assert costs[1] == costs[-1]
 
 
+def test_the_admin_shows_artifacts_and_offers_no_change(stored: World) -> None:
+    made = publish(stored)
+    client = Client()
+    client.force_login(stored.cast.user("olive"))
+    listed = client.get("/admin/provider/artifact/")
+    assert NODE in listed.content.decode()
+    shown = client.get(f"/admin/provider/artifact/{made.pk}/change/").content.decode()
+    assert made.dataset_fingerprint in shown
+    assert client.get("/admin/provider/artifact/add/").status_code == 403
+
+
 def run(house: World, monkeypatch: pytest.MonkeyPatch, *words: str) -> str:
     monkeypatch.setenv("SEAMLESS_TOKEN", token_of(house, "olive"))
     out = io.StringIO()

@@ -197,16 +197,18 @@ def test_the_newest_artifact_of_what_was_known_by_then_answers(
 def test_an_artifact_answers_the_windows_inside_it_of_its_own_world(
     stored: World, reader: Reader
 ) -> None:
-    publish(stored, end=SESSIONS[3], world="paper")
+    publish(stored, start=SESSIONS[1], end=SESSIONS[3], world="paper")
     question = {"domain": "backtest", "as_of": KNOWN, "world": "paper"}
     inside = fetch(reader, SESSIONS[1], SESSIONS[2], **question)
     assert closes(inside) == [102.0, 103.0, 104.0, 105.0]
     assert inside.coverage == 1.0
     for start, end, world in (
         (FIRST, LAST, "paper"),
+        (FIRST, SESSIONS[2], "paper"),
+        (SESSIONS[2], SESSIONS[4], "paper"),
         (SESSIONS[4], LAST, "paper"),
-        (FIRST, FIRST, ""),
-        (FIRST, FIRST, "Paper"),
+        (SESSIONS[1], SESSIONS[1], ""),
+        (SESSIONS[1], SESSIONS[1], "Paper"),
     ):
         with pytest.raises(SeamlessDomainPolicyError, match="artifact-backed"):
             fetch(reader, start, end, **question | {"world": world})
@@ -284,6 +286,8 @@ def test_holes_of_an_artifact_are_refused_reported_and_repaired_by_nobody(
     world.write(bars(SESSIONS[:4]))
     publish(world, partial_ok=True)
     monkeypatch.setattr("provider.stages.refused_ranges", lambda **_: pytest.fail("of the store"))
+    for caller in ("stages", "holes"):
+        monkeypatch.setattr(f"provider.{caller}.start_backfill", lambda *_, **__: 1 / 0)
     reader = world.reader()
     nodes.change_node(
         actor=world.cast.olive,
@@ -440,6 +444,16 @@ def test_a_large_window_is_published_and_read_in_batches(minutes: World, setting
     names = ("Seamless-Artifact", "Seamless-As-Of", "Seamless-Dataset-Fingerprint")
     assert [large[name] for name in names] == [once[name] for name in names]
     assert once["Seamless-Dataset-Fingerprint"] == made.dataset_fingerprint
+
+
+def test_a_large_answer_that_goes_back_is_held_and_counted(minutes: World) -> None:
+    reader = minutes.reader()
+    labels = (minutes_node.NODE, str(minutes_node.MINUTE), "as_of_regression")
+    grown = counted(DOMAIN_HOLDS, *labels)
+    assert "Seamless-Downgraded" not in minutes_node.ask(reader, as_of="2025-01-01T00:00:00Z")
+    back = minutes_node.ask(reader, as_of="2024-12-31T23:59:00Z")
+    assert (back.streaming, back["Seamless-Downgraded"]) == (True, "as_of_regression")
+    assert grown() == 1
 
 
 def test_what_storage_did_not_say_in_time_is_not_published_as_missing(

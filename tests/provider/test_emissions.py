@@ -25,7 +25,7 @@ from coordinator.services.database_clock import database_now
 from coordinator.services.reconciling import reconcile
 from coordinator.services.requesting import request_backfill
 from coordinator.services.running import run_shard
-from provider.metrics import COVERAGE_RATIO, STALENESS
+from provider.metrics import CACHE_BYTES, COVERAGE_RATIO, STALENESS
 from provider.publishing import Order, publish_artifact
 from registry.actors import Actor
 from registry.models import SchemaVersion
@@ -195,10 +195,16 @@ def _request(world: World) -> None:
 
 
 @pytest.mark.usefixtures("redis_client")
-def test_a_publication_and_reads_in_their_domains(world: World, recording: Recording) -> None:
+def test_a_publication_and_reads_in_their_domains(
+    world: World, recording: Recording, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A backtest refused and one served; live reads that advance, and one that goes back."""
+    settings.SEAMLESS_CACHE_BYTES = 0
+    monkeypatch.setattr("provider.stores.parquet._CLOCK_TICK", 3_600.0)
     world.write(bars())
     reader = world.reader()
+    reader.data()
+    CACHE_BYTES.set(0)
     order = Order(node_id=world.node.node_id, start=SESSIONS[0], end=SESSIONS[-1])
 
     def publish() -> None:
