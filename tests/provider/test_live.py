@@ -1,9 +1,11 @@
 """Live rows of a Redis stream and of a polled API, on real servers: complete, or said to be not."""
 
+import contextlib
 import json
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -441,6 +443,20 @@ def test_an_api_that_fails_costs_no_stored_row(world: World, api: Upstream, repl
     world.write(bars())
     answer = fetch(world, end=LAST + DAY)
     assert (answer.rows.rows, flags(answer)) == (12, {"live_unavailable": 1})
+
+
+def test_an_api_that_wants_patience_is_not_asked_before(world: World, api: Upstream) -> None:
+    api.answer = lambda asked: Reply(b"", status=429, headers={"Retry-After": "2"})
+    live_http(world, http_settings(api))
+    for _ in range(3):
+        with pytest.raises(LiveUnavailable, match="SourceBusy"):
+            tail(world)
+    assert len(api.asked) == 1
+    api.answer = lambda asked: Reply({"data": rows([LAST])})
+    until = time.monotonic() + 30
+    while time.monotonic() < until and len(api.asked) == 1:
+        with contextlib.suppress(LiveUnavailable):
+            assert len(read_rows(tail(world))) == 2
 
 
 @pytest.mark.parametrize("fault", [{"hang": 3.0}, {"drip": 0.5}])

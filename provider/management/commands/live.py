@@ -2,6 +2,7 @@
 
 import argparse
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -33,12 +34,12 @@ class Command(BaseCommand):
                 f"The live feed gave no rows: {error}.", returncode=REFUSED
             ) from None
         if not fed.ranges:
-            self.stdout.write(f"Nothing to store up to {fed.settled}.")
+            self.stdout.write(f"Nothing to store up to {_utc(fed.settled)}.")
             return
         self._finish(fed, options["wait"])
 
     def _finish(self, fed: Fed, seconds: float) -> None:
-        ranges = ", ".join(f"[{start}, {end}]" for start, end in fed.ranges)
+        ranges = ", ".join(f"{_utc(start)} to {_utc(end)}" for start, end in fed.ranges)
         jobs = " ".join(map(str, fed.job_ids))
         if not finish_jobs(fed.job_ids, time.monotonic() + seconds, fed.ranges):
             raise CommandError(
@@ -46,3 +47,7 @@ class Command(BaseCommand):
                 returncode=REFUSED,
             )
         self.stdout.write(f"Asked for {ranges}; ended: jobs {jobs}.")
+
+
+def _utc(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
