@@ -201,6 +201,9 @@ def _timed(group: _Group, frame: Frame, malformed: Counter[str]) -> _Timed | Non
     if frame.time not in group.table.column_names:
         malformed["no time"] += group.table.num_rows
         return None
+    if any(types.is_nested(one.type) for one in group.table.schema if one.name in frame.key):
+        malformed["a key that is no plain value"] += group.table.num_rows
+        return None
     times = read_times(group.table.column(frame.time), frame.unit)
     if unreadable := int((~times.readable).sum()):
         malformed["a time that cannot be read"] += unreadable
