@@ -13,6 +13,7 @@ from registry.admin.readonly import ReadOnlyAdmin, ReadOnlyLogAdmin
 
 @admin.register(StoredReport)
 class StoredReportAdmin(ReadOnlyLogAdmin):
+    of_node = "node"
     list_display = ("about", "version", "created")
     list_select_related = ("node", "version__subject")
     search_fields = ("node__node_id", "=digest", "=request_id")
@@ -36,6 +37,7 @@ class StoredReportAdmin(ReadOnlyLogAdmin):
 
 @admin.register(Segment)
 class SegmentAdmin(ReadOnlyAdmin):
+    of_node = "node"
     list_display = ("about", "rows", "epoch", "bars", "created")
     list_select_related = ("node",)
     search_fields = ("node__node_id", "file", "=checksum")

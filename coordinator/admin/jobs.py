@@ -37,6 +37,7 @@ class BackfillJobAdmin(DecisionAdmin):
     show_full_result_count = False
     change_form_outer_before_template = "coordinator/job.html"
     list_display = ("about", "state_label", "done", "bars", "created", "ended")
+    of_node = "node"
     list_filter = ("state",)
     list_select_related = ("node", "bound_version__subject")
     search_fields = ("node__node_id", "=lease_key", "requested_by", "=request_id")

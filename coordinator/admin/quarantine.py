@@ -40,6 +40,7 @@ class QuarantineAdmin(DecisionAdmin):
     """What was found in a row that was set aside, and the row without its sensitive values."""
 
     viewers = AUDIT_READERS
+    of_node = "shard__job__node"
     paginator = InfinitePaginator
     show_full_result_count = False
     list_display = ("about", "state_label", "epoch", "created")

@@ -16,6 +16,7 @@ from registry.admin.readonly import ReadOnlyLogAdmin
 
 @admin.register(BackfillShard)
 class BackfillShardAdmin(ReadOnlyLogAdmin):
+    of_node = "job__node"
     list_display = ("about", "state_label", "bars", "epoch", "attempts", "n_rows", "lease_ends")
     list_filter = ("state",)
     list_select_related = ("job__node",)

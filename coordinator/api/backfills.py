@@ -25,7 +25,12 @@ from coordinator.models import BackfillShard
 from coordinator.services.certifying import report_of
 from coordinator.services.database_clock import database_now
 from coordinator.services.finishing import cancel_job
-from coordinator.services.job_rows import job_numbered, jobs_with_context
+from coordinator.services.job_rows import (
+    job_numbered,
+    jobs_with_context,
+    require_visible_job,
+    visible_jobs,
+)
 from coordinator.services.limits import limit_states, save_source_limit
 from coordinator.services.planning import plan_backfill, run_backfill
 from coordinator.services.progress import progress
@@ -50,15 +55,23 @@ _FLAGS = {"true": True, "false": False}
 
 
 class PeopleView(APIView):
-    """For people with a role in some team; who may act on what, the services decide."""
+    """For people with a role in some team; who may act on what, the services decide.
+
+    A job that the address names is there for those who may see its node.
+    """
 
     permission_classes = (MayGovern,)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if "job_id" in kwargs:
+            require_visible_job(actor_of(request._request), kwargs["job_id"])
 
 
 class Backfills(PeopleView):
     def get(self, request: Request) -> Response:
         """The newest jobs first; `?node=` and `?state=` select."""
-        jobs = jobs_with_context()
+        jobs = visible_jobs(actor_of(request._request))
         if node := request.query_params.get("node"):
             jobs = jobs.filter(node__node_id=node)
         if state := request.query_params.get("state"):
@@ -94,6 +107,7 @@ class BackfillDetail(APIView):
     def get(self, request: Request, job_id: int) -> Response:
         now = database_now()
         if not isinstance(request.user, Consumer):
+            require_visible_job(actor_of(request._request), job_id)
             return Response(detail_json(job_id, now))
         job = job_numbered(job_id)
         readable_node(request.user, job.node.node_id)

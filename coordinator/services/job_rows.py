@@ -4,13 +4,20 @@ from django.db.models import QuerySet
 
 from coordinator.models import BackfillJob
 from registry.actors import Actor
-from registry.errors import Conflict, NotFound
+from registry.errors import Conflict, Hidden, NotFound
 from registry.models import Node, Role
 from registry.services.access import require_role
+from registry.services.visibility import visible
 
 
 class NoSuchJob(NotFound):
     code = "no_such_backfill"
+
+
+class HiddenJob(Hidden):
+    """In the words of NoSuchJob."""
+
+    code = NoSuchJob.code
 
 
 class JobHasEnded(Conflict):
@@ -28,6 +35,22 @@ def job_numbered(job_id: int) -> BackfillJob:
     if job is None:
         raise no_such_job(job_id)
     return job
+
+
+def visible_jobs(actor: Actor) -> QuerySet[BackfillJob]:
+    """The jobs of the nodes that the actor may see."""
+    return jobs_with_context().filter(node__in=visible_nodes(actor))
+
+
+def require_visible_job(actor: Actor, job_id: int) -> None:
+    """Raises NoSuchJob, or HiddenJob."""
+    job = job_numbered(job_id)
+    if not visible_nodes(actor).filter(pk=job.node_id).exists():
+        raise HiddenJob(no_such_job(job_id).detail)
+
+
+def visible_nodes(actor: Actor) -> QuerySet[Node]:
+    return visible(actor, Node.objects.all()).order_by()
 
 
 def locked_job(job_id: int) -> BackfillJob:

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 
 from coordinator.lease_state import UNFINISHED_SHARD_STATES
 from coordinator.models import BackfillShard, Quarantine
-from coordinator.services.job_rows import locked_job, require_operator
+from coordinator.services.job_rows import locked_job, require_operator, visible_nodes
 from coordinator.services.requesting import BackfillRequest, Wish, carry_out, outline_of
 from coordinator.services.shard_rows import SYSTEM
 from coordinator.services.steering import open_again
@@ -43,10 +43,13 @@ class QuarantinedView:
 
 
 def quarantined_rows(*, actor: Actor) -> QuerySet[Quarantine]:
-    """The rows set aside, newest first, for those who own, run or audit. Raises NotAllowed."""
+    """The rows of the actor's nodes set aside, newest first, for those who own, run or audit.
+
+    Raises NotAllowed.
+    """
     require_any_team(actor, Role.OPERATOR, Role.OWNER, Role.AUDITOR)
     rows = Quarantine.objects.select_related("shard__job__node__subject__owner_team")
-    return rows.order_by("-pk")
+    return rows.filter(shard__job__node__in=visible_nodes(actor)).order_by("-pk")
 
 
 def quarantined_row(*, actor: Actor, row_id: int) -> QuarantinedView:

@@ -13,7 +13,7 @@ from unfold.paginator import InfinitePaginator
 
 from registry.admin.access import EVERY_ROLE, roles_of
 from registry.admin.panels import Panel
-from registry.models import Role
+from registry.models import Node, Role
 from registry.request_context import actor_of
 from registry.services.visibility import has_rule, visible
 
@@ -22,6 +22,8 @@ class ReadOnlyAdmin(ModelAdmin):
     """Lists and pages without add, change or delete, seen by the roles in `viewers` alone."""
 
     viewers: ClassVar[frozenset[Role]] = EVERY_ROLE
+    of_node: ClassVar[str] = ""
+    """The field by which a row of the rooms above hangs on a node: it is seen with that."""
     actions = None
     list_per_page = 50
     change_form_outer_before_template = "registry/panels.html"
@@ -29,6 +31,9 @@ class ReadOnlyAdmin(ModelAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """What the signed-in person may see, where there is a rule for it."""
         found: QuerySet[Any] = super().get_queryset(request)
+        if self.of_node:
+            nodes = visible(actor_of(request), Node.objects.order_by())
+            return found.filter(**{f"{self.of_node}__in": nodes})
         return visible(actor_of(request), found) if has_rule(self.model) else found
 
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -342,14 +342,14 @@ def test_nobody_writes_without_signing_in(client, sourced, part):
     assert client.post(BACKFILLS + part).status_code in (401, 403)
 
 
-def test_people_of_other_teams_look_and_decide_nothing(oscars, order, job_id):
+def test_people_of_other_teams_neither_look_nor_decide(oscars, order, job_id):
     make_operator("olaf", team="another team")
     olaf = Person("olaf")
-    assert olaf.get(f"{BACKFILLS}/{job_id}").status_code == 200
+    assert problem(olaf.get(f"{BACKFILLS}/{job_id}")) == (404, "no_such_backfill")
     assert problem(olaf.post(BACKFILLS, order)) == (403, "not_allowed")
     assert problem(olaf.post(BACKFILLS, order, dry_run="true")) == (403, "not_allowed")
-    assert problem(olaf.post(f"{BACKFILLS}/{job_id}/pause")) == (403, "not_allowed")
-    assert AuditEvent.objects.filter(outcome="denied").count() == 2
+    assert problem(olaf.post(f"{BACKFILLS}/{job_id}/pause")) == (404, "no_such_backfill")
+    assert AuditEvent.objects.filter(outcome="denied").count() == 3
 
 
 # --- sent twice ----------------------------------------------------------------------------------
