@@ -439,6 +439,35 @@ ADDRESSES: dict[tuple[str, str], Cover] = {
         },
         after=True,
     ),
+    ("patch", r"api/v1/^nodes/(?P<node_id>.+)$"): Exercised(
+        "ada",
+        "api/v1/nodes/node:a",
+        "node.change",
+        "node",
+        "node:a",
+        body={"description": "Bars of A"},
+        before=True,
+        after=True,
+    ),
+    ("post", r"api/v1/^nodes/(?P<node_id>.+)/rules$"): Exercised(
+        "ada",
+        "api/v1/nodes/node:a/rules",
+        "node.quality_rules",
+        "node",
+        "node:a",
+        body={"rules": []},
+        before=True,
+        after=True,
+    ),
+    ("post", "api/v1/sla-policies"): Exercised(
+        "ed",
+        "api/v1/sla-policies",
+        "sla_policy.save",
+        "sla_policy",
+        "slow",
+        body={"name": "slow", "document": {}},
+        after=True,
+    ),
     ("patch", "api/v1/subjects/<str:subject>"): Shown(
         "tests/registry/test_lifecycle.py"
         "::test_a_change_of_a_subject_is_recorded_before_and_after_with_its_reason"
@@ -623,14 +652,20 @@ DECISIONS: dict[str, set[str]] = {
     "coordinator.Quarantine": {"release"},
     "registry.AccessToken": {"revoke"},
     "registry.AuditEvent": {"export"},
-    "registry.Bundle": {"cut"},
+    "registry.Bundle": {"alter", "cut", "make_bundle"},
+    "registry.Consumer": {
+        *("make_consumer", "switch", "subscribe", "unsubscribe", "grant", "revoke_grant"),
+    },
     "registry.GateOverride": {"confirm"},
-    "registry.Incident": {"close"},
+    "registry.Incident": {"close", "open"},
     "registry.Node": {"register"},
     "registry.Proposal": {
         *("submit", "recheck", "approve", "reject", "withdraw"),
-        *("replay", "cancel_replay", "waive", "grant_waiver"),
+        *("replay", "cancel_replay", "waive", "grant_waiver", "end_waiver"),
+        *("propose", "edit"),
     },
+    "registry.SchemaVersion": {"deprecate", "retire"},
+    "registry.Subject": {"alter", "make_subject"},
     "registry.Rollout": {"approve", "demote", "override", "promote", "ramp", "roll_back"},
 }
 
@@ -675,7 +710,11 @@ COMMANDS: dict[str, dict[str, Cover]] = {
         "team": Shown("tests/registry/test_people_command.py::test_a_team_is_made_and_recorded"),
         "add": PEOPLE,
         "join": PEOPLE,
+        "token": Shown(
+            "tests/registry/test_people_command.py::test_a_token_is_printed_once_and_recorded"
+        ),
     },
+    "evidence": dict.fromkeys(("diagnostics", "usage"), READS),
     "proposal": {
         **dict.fromkeys(("list", "show", "diff", "impact", "report"), READS),
         **_posts(_PROPOSAL, "submit", "recheck", "approve", "reject", "withdraw", "replay"),
@@ -698,8 +737,8 @@ COMMANDS: dict[str, dict[str, Cover]] = {
     "node": {
         **dict.fromkeys(("show", "doctor"), READS),
         "add": SameAs(("post", "api/v1/nodes")),
-        "change": NODE_CHANGE,
-        "rules": NODE_CHANGE,
+        "change": SameAs(("patch", r"api/v1/^nodes/(?P<node_id>.+)$")),
+        "rules": SameAs(("post", r"api/v1/^nodes/(?P<node_id>.+)/rules$")),
     },
     "artifact": {
         **dict.fromkeys(("list", "show", "verify"), READS),

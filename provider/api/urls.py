@@ -2,13 +2,14 @@
 
 from django.urls import re_path
 
-from provider.api import artifact_views, quality_views, views
+from provider.api import artifact_views, quality_views, rules_view, views
 
 urlpatterns = [
     re_path(r"^nodes/(?P<node_id>.+)/data$", views.Data.as_view()),
     re_path(r"^nodes/(?P<node_id>.+)/coverage$", views.Coverage.as_view()),
     re_path(r"^nodes/(?P<node_id>.+)/quality$", quality_views.Quality.as_view()),
     re_path(r"^nodes/(?P<node_id>.+)/preview$", quality_views.Preview.as_view()),
+    re_path(r"^nodes/(?P<node_id>.+)/rules$", rules_view.Rules.as_view()),
     re_path(r"^nodes/(?P<node_id>.+)/reports$", quality_views.Reports.as_view()),
     re_path(
         r"^nodes/(?P<node_id>.+)/reports/(?P<digest>sha256:[0-9a-f]{64})$",

@@ -11,6 +11,7 @@ from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
 from registry.admin.decisions import DecisionAdmin, dialog
+from registry.admin.forms import BundleForm, NewBundleForm, listed
 from registry.admin.panels import Panel, brief, link, moment
 from registry.admin.readonly import ReadOnlyAdmin
 from registry.models import Bundle, Release
@@ -27,10 +28,59 @@ class BundleAdmin(DecisionAdmin):
     list_select_related = ("owner_team", "gate_policy")
     search_fields = ("name", "description")
     ordering = ("name",)
-    actions_detail = ("cut",)
+    actions_list = ("make_bundle",)
+    actions_detail = ("cut", "alter")
 
     def offered(self, obj: Bundle) -> Collection[str]:
         return self.actions_detail
+
+    @action(
+        description="Add a bundle",
+        icon="add",
+        permissions=["view"],
+        dialog=dialog(
+            "Add a bundle",
+            "A named set of subjects; its first release is cut at once.",
+            NewBundleForm,
+            "Add",
+        ),
+    )
+    def make_bundle(self, request: HttpRequest, form: NewBundleForm) -> HttpResponse:
+        return self.make(
+            request,
+            lambda actor, now: releases.create_bundle(
+                actor=actor,
+                now=now,
+                **form.given() | {"subjects": listed(form.cleaned_data["subjects"])},
+            ),
+            lambda bundle: f"{bundle.name} is there.",
+        )
+
+    @action(
+        description="Change",
+        icon="edit",
+        permissions=["view"],
+        dialog=dialog(
+            "Change",
+            "Other members make another release. What is left empty stays as it is.",
+            BundleForm,
+            "Change",
+        ),
+    )
+    def alter(self, request: HttpRequest, form: BundleForm, object_id: str) -> HttpResponse:
+        obj = self.object_or_404(request, object_id)
+        given = form.cleaned_data
+        return self.decide(
+            request,
+            obj,
+            lambda actor, now: releases.change_bundle(
+                actor=actor,
+                name=obj.name,
+                now=now,
+                **form.given() | {"add": listed(given["add"]), "remove": listed(given["remove"])},
+            ),
+            lambda _: f"{obj.name} is changed.",
+        )
 
     @action(
         description="Cut a release",

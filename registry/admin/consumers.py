@@ -13,20 +13,183 @@ from unfold.enums import ActionVariant
 
 from registry.admin.access import TOKEN_KEEPERS
 from registry.admin.decisions import DecisionAdmin, ReasonForm, dialog
+from registry.admin.forms import (
+    BundleNameForm,
+    EndedGrantForm,
+    EndedSubscriptionForm,
+    NewConsumerForm,
+    NodeIdForm,
+)
 from registry.admin.panels import STATE_COLOURS, Panel, label, link, moment
-from registry.admin.readonly import ReadOnlyAdmin
 from registry.models import AccessToken, Consumer, Role
-from registry.services import tokens
+from registry.services import consumers, tokens
 from registry.services.resolution import BoundVersion, readable_governed
 
 
 @admin.register(Consumer)
-class ConsumerAdmin(ReadOnlyAdmin):
+class ConsumerAdmin(DecisionAdmin):
     list_display = ("named", "owner_team", "active")
     list_filter = (("owner_team", admin.RelatedOnlyFieldListFilter), "active")
     list_select_related = ("owner_team",)
     search_fields = ("name", "description")
     ordering = ("name",)
+    actions_list = ("make_consumer",)
+    actions_detail = ("subscribe", "unsubscribe", "grant", "revoke_grant", "switch")
+
+    def offered(self, obj: Consumer) -> Collection[str]:
+        return self.actions_detail
+
+    @action(
+        description="Add a consumer",
+        icon="add",
+        permissions=["view"],
+        dialog=dialog(
+            "Add a consumer",
+            "A program or team that reads, kept by a team of yours.",
+            NewConsumerForm,
+            "Add",
+        ),
+    )
+    def make_consumer(self, request: HttpRequest, form: NewConsumerForm) -> HttpResponse:
+        return self.make(
+            request,
+            lambda actor, now: consumers.create_consumer(actor=actor, now=now, **form.given()),
+            lambda consumer: f"{consumer.name} is there.",
+        )
+
+    @action(
+        description="Switch off or on",
+        icon="power_settings_new",
+        variant=ActionVariant.DANGER,
+        permissions=["view"],
+        dialog=dialog(
+            "Switch off or on",
+            "Switched off, its tokens are refused from now on.",
+            ReasonForm,
+            "Switch",
+        ),
+    )
+    def switch(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        obj = self.object_or_404(request, object_id)
+        given = form.cleaned_data
+        return self.decide(
+            request,
+            obj,
+            lambda actor, now: consumers.switch_consumer(
+                actor=actor,
+                consumer=obj.name,
+                active=not obj.active,
+                reason=given["reason"],
+                now=now,
+            ),
+            lambda one: f"{one} is switched {'on' if one.active else 'off'}.",
+        )
+
+    @action(
+        description="Subscribe",
+        icon="link",
+        permissions=["view"],
+        dialog=dialog(
+            "Subscribe",
+            "It reads the bundle from now on; the newest release starts as a canary.",
+            BundleNameForm,
+            "Subscribe",
+        ),
+    )
+    def subscribe(self, request: HttpRequest, form: BundleNameForm, object_id: str) -> HttpResponse:
+        obj = self.object_or_404(request, object_id)
+        given = form.cleaned_data
+        return self.decide(
+            request,
+            obj,
+            lambda actor, now: consumers.subscribe(
+                actor=actor, consumer=obj.name, bundle=given["bundle"], now=now
+            ),
+            lambda _: f"{obj} reads {given['bundle']}.",
+        )
+
+    @action(
+        description="End a subscription",
+        icon="link_off",
+        variant=ActionVariant.DANGER,
+        permissions=["view"],
+        dialog=dialog(
+            "End a subscription",
+            "It can no longer read through the bundle, at once.",
+            EndedSubscriptionForm,
+            "End it",
+        ),
+    )
+    def unsubscribe(
+        self, request: HttpRequest, form: EndedSubscriptionForm, object_id: str
+    ) -> HttpResponse:
+        obj = self.object_or_404(request, object_id)
+        given = form.cleaned_data
+        return self.decide(
+            request,
+            obj,
+            lambda actor, now: consumers.unsubscribe(
+                actor=actor,
+                consumer=obj.name,
+                bundle=given["bundle"],
+                reason=given["reason"],
+                now=now,
+            ),
+            lambda _: f"{obj} reads {given['bundle']} no more.",
+        )
+
+    @action(
+        description="Grant a node",
+        icon="add_link",
+        permissions=["view"],
+        dialog=dialog(
+            "Grant a node",
+            "It may read this one node, outside any bundle, ungoverned.",
+            NodeIdForm,
+            "Grant",
+        ),
+    )
+    def grant(self, request: HttpRequest, form: NodeIdForm, object_id: str) -> HttpResponse:
+        obj = self.object_or_404(request, object_id)
+        given = form.cleaned_data
+        return self.decide(
+            request,
+            obj,
+            lambda actor, now: consumers.grant_node(
+                actor=actor, consumer=obj.name, node_id=given["node"], now=now
+            ),
+            lambda _: f"{obj} may read {given['node']}.",
+        )
+
+    @action(
+        description="Take a node back",
+        icon="link_off",
+        variant=ActionVariant.DANGER,
+        permissions=["view"],
+        dialog=dialog(
+            "Take a node back",
+            "What was granted by name is so no more.",
+            EndedGrantForm,
+            "Take it back",
+        ),
+    )
+    def revoke_grant(
+        self, request: HttpRequest, form: EndedGrantForm, object_id: str
+    ) -> HttpResponse:
+        obj = self.object_or_404(request, object_id)
+        given = form.cleaned_data
+        return self.decide(
+            request,
+            obj,
+            lambda actor, now: consumers.revoke_grant(
+                actor=actor,
+                consumer=obj.name,
+                node_id=given["node"],
+                reason=given["reason"],
+                now=now,
+            ),
+            lambda _: f"{obj} may read {given['node']} no more by name.",
+        )
 
     @display(description="Consumer", header=True, ordering="name")
     def named(self, consumer: Consumer) -> Sequence[str]:

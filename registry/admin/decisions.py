@@ -94,9 +94,25 @@ class DecisionAdmin(ReadOnlyAdmin):
             messages.success(request, f"{done(result)} {_seal_of(recorded)}".strip())
         return self._back_to(request, obj)
 
+    def make(
+        self, request: HttpRequest, service: Service, done: Callable[[Any], str]
+    ) -> HttpResponse:
+        """The same for a button of the list, which makes something new of the page's model."""
+        try:
+            with collecting() as recorded:
+                made = service(actor_of(request), timezone.now())
+        except SeamlessError as refusal:
+            messages.error(request, f"{refusal.title}: {refusal.detail}")
+            return self._to(request, "changelist")
+        messages.success(request, f"{done(made)} {_seal_of(recorded)}".strip())
+        return self._to(request, "change", made.pk)
+
     def _back_to(self, request: HttpRequest, obj: Any) -> HttpResponse:
-        name = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
-        address = reverse(name, args=[obj.pk], current_app=self.admin_site.name)
+        return self._to(request, "change", obj.pk)
+
+    def _to(self, request: HttpRequest, page: str, *args: Any) -> HttpResponse:
+        name = f"admin:{self.opts.app_label}_{self.opts.model_name}_{page}"
+        address = reverse(name, args=args, current_app=self.admin_site.name)
         if "HX-Request" in request.headers:
             return HttpResponse(headers={"HX-Redirect": address})
         return HttpResponseRedirect(address)

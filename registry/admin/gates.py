@@ -10,6 +10,7 @@ from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
 from registry.admin.decisions import DecisionAdmin, ReasonForm, dialog
+from registry.admin.forms import NewIncidentForm
 from registry.admin.panels import BAD, PLAIN, STATE_COLOURS, moment
 from registry.admin.readonly import ReadOnlyAdmin
 from registry.models import GateOverride, GatePolicy, Incident
@@ -81,7 +82,32 @@ class IncidentAdmin(DecisionAdmin):
     list_select_related = ("consumer", "bundle", "release__bundle", "node", "opened_by")
     search_fields = ("consumer__name", "bundle__name", "reason")
     ordering = ("-pk",)
+    actions_list = ("open",)
     actions_detail = ("close",)
+
+    @action(
+        description="Open an incident",
+        icon="add",
+        permissions=["view"],
+        dialog=dialog(
+            "Open an incident",
+            "While it is open, nothing of the bundle becomes strict for the consumer by the gates.",
+            NewIncidentForm,
+            "Open",
+        ),
+    )
+    def open(self, request: HttpRequest, form: NewIncidentForm) -> HttpResponse:
+        return self.make(
+            request,
+            lambda actor, now: incidents.open_incident(
+                actor=actor,
+                consumer=form.cleaned_data["consumer"],
+                bundle=form.cleaned_data["bundle"],
+                reason=form.cleaned_data["reason"],
+                now=now,
+            ),
+            lambda incident: f"Incident {incident.pk} is open.",
+        )
 
     @display(description="Incident", header=True, ordering="pk")
     def about(self, incident: Incident) -> Sequence[str]:

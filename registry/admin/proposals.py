@@ -16,8 +16,9 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from registry.admin.decisions import CommentForm, DecisionAdmin, ReasonForm, dialog
+from registry.admin.decisions import CommentForm, ReasonForm, dialog
 from registry.admin.panels import STATE_COLOURS, Panel, moment, pretty_json
+from registry.admin.proposal_drafting import DraftingAdmin
 from registry.admin.proposal_evidence import difference, open_waivers, replayed, touched, waived
 from registry.admin.proposal_panels import (
     changes_of,
@@ -31,10 +32,19 @@ from registry.models import Proposal, ProposalState, ReplayState, SchemaVersion,
 from registry.services import proposals, replays, waivers
 
 DECISIONS: Mapping[str, tuple[str, ...]] = {
-    ProposalState.DRAFT: ("submit", "recheck", "replay", "cancel_replay", "waive", "withdraw"),
+    ProposalState.DRAFT: (
+        "submit",
+        "edit",
+        "recheck",
+        "replay",
+        "cancel_replay",
+        "waive",
+        "withdraw",
+    ),
     ProposalState.IN_REVIEW: (
         "approve",
         "reject",
+        "edit",
         "recheck",
         "replay",
         "cancel_replay",
@@ -75,7 +85,7 @@ class WaiverForm(ReasonForm):
 
 
 @admin.register(Proposal)
-class ProposalAdmin(DecisionAdmin):
+class ProposalAdmin(DraftingAdmin):
     list_display = ("about", "state_label", "verdict", "author", "created")
     list_filter = ("state", ("subject__owner_team", admin.RelatedOnlyFieldListFilter))
     list_select_related = ("subject", "author")
@@ -91,6 +101,8 @@ class ProposalAdmin(DecisionAdmin):
         "cancel_replay",
         "waive",
         "grant_waiver",
+        "end_waiver",
+        "edit",
         "recheck",
         "withdraw",
     )
@@ -139,6 +151,8 @@ class ProposalAdmin(DecisionAdmin):
         decisions.discard("replay" if running else "cancel_replay")
         if open_waivers(obj):
             decisions.add("grant_waiver")
+        if obj.waivers.filter(ended_at__isnull=True).exists():
+            decisions.add("end_waiver")
         return decisions
 
     @action(

@@ -1,27 +1,72 @@
 """Subjects and their schema versions."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from datetime import timedelta
 
 from django.contrib import admin
 from django.db.models import Count, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.template.defaultfilters import truncatechars
-from unfold.decorators import display
+from unfold.decorators import action, display
+from unfold.enums import ActionVariant
 
+from registry.admin.decisions import DecisionAdmin, ReasonForm, dialog
+from registry.admin.forms import DeprecationForm, NewSubjectForm, SubjectForm
 from registry.admin.panels import STATE_COLOURS, Panel, brief, label, link, moment, pretty_json
-from registry.admin.readonly import ReadOnlyAdmin
-from registry.models import ProposalState, SchemaVersion, Subject
+from registry.models import ProposalState, SchemaVersion, Subject, VersionState
+from registry.services import subjects, versions
 
+DECISIONS: dict[str, tuple[str, ...]] = {
+    VersionState.APPROVED: ("deprecate",),
+    VersionState.DEPRECATED: ("retire",),
+}
 OPEN = (ProposalState.DRAFT, ProposalState.IN_REVIEW)
 
 
 @admin.register(Subject)
-class SubjectAdmin(ReadOnlyAdmin):
+class SubjectAdmin(DecisionAdmin):
     list_display = ("named", "owner_team", "compatibility", "versions", "needs")
     list_filter = (("owner_team", admin.RelatedOnlyFieldListFilter), "compatibility")
     list_select_related = ("owner_team",)
     search_fields = ("name", "description")
     ordering = ("name",)
+    actions_list = ("make_subject",)
+    actions_detail = ("alter",)
+
+    def offered(self, obj: Subject) -> Collection[str]:
+        return self.actions_detail
+
+    @action(
+        description="Add a subject",
+        icon="add",
+        permissions=["view"],
+        dialog=dialog(
+            "Add a subject", "A line of schemas, owned by a team of yours.", NewSubjectForm, "Add"
+        ),
+    )
+    def make_subject(self, request: HttpRequest, form: NewSubjectForm) -> HttpResponse:
+        return self.make(
+            request,
+            lambda actor, now: subjects.create_subject(actor=actor, now=now, **form.given()),
+            lambda subject: f"{subject.name} is there.",
+        )
+
+    @action(
+        description="Change",
+        icon="edit",
+        permissions=["view"],
+        dialog=dialog("Change", "What is left empty stays as it is.", SubjectForm, "Change"),
+    )
+    def alter(self, request: HttpRequest, form: SubjectForm, object_id: str) -> HttpResponse:
+        obj = self.object_or_404(request, object_id)
+        return self.decide(
+            request,
+            obj,
+            lambda actor, now: subjects.change_subject(
+                actor=actor, name=obj.name, now=now, **form.given()
+            ),
+            lambda _: f"{obj.name} is changed.",
+        )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Subject]:
         found: QuerySet[Subject] = super().get_queryset(request)
@@ -68,7 +113,7 @@ class SubjectAdmin(ReadOnlyAdmin):
 
 
 @admin.register(SchemaVersion)
-class SchemaVersionAdmin(ReadOnlyAdmin):
+class SchemaVersionAdmin(DecisionAdmin):
     list_display = ("about", "state_label", "content_id", "created")
     list_filter = ("state", ("subject__owner_team", admin.RelatedOnlyFieldListFilter))
     list_select_related = ("subject", "content")
@@ -85,6 +130,69 @@ class SchemaVersionAdmin(ReadOnlyAdmin):
         "created_at",
     )
     readonly_fields = ("schema_id", "fingerprint")
+    actions_detail = ("deprecate", "retire")
+
+    def offered(self, obj: SchemaVersion) -> Collection[str]:
+        return DECISIONS.get(obj.state, ())
+
+    @action(
+        description="Deprecate",
+        icon="event_busy",
+        variant=ActionVariant.WARNING,
+        permissions=["view"],
+        dialog=dialog(
+            "Deprecate",
+            "Reads under this version say from now on that it goes away, and when.",
+            DeprecationForm,
+            "Deprecate",
+        ),
+    )
+    def deprecate(
+        self, request: HttpRequest, form: DeprecationForm, object_id: str
+    ) -> HttpResponse:
+        obj = self.object_or_404(request, object_id)
+        given = form.cleaned_data
+        return self.decide(
+            request,
+            obj,
+            lambda actor, now: versions.deprecate_version(
+                actor=actor,
+                subject=obj.subject.name,
+                number=obj.number,
+                sunset_at=now + timedelta(days=given["days"]),
+                reason=given["reason"],
+                now=now,
+            ),
+            lambda version: f"{version} is deprecated.",
+        )
+
+    @action(
+        description="Retire",
+        icon="block",
+        variant=ActionVariant.DANGER,
+        permissions=["view"],
+        dialog=dialog(
+            "Retire",
+            "The end of this version. Refused before its sunset, and while a live rollout uses it.",
+            ReasonForm,
+            "Retire",
+        ),
+    )
+    def retire(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        obj = self.object_or_404(request, object_id)
+        given = form.cleaned_data
+        return self.decide(
+            request,
+            obj,
+            lambda actor, now: versions.retire_version(
+                actor=actor,
+                subject=obj.subject.name,
+                number=obj.number,
+                reason=given["reason"],
+                now=now,
+            ),
+            lambda version: f"{version} is retired.",
+        )
 
     @display(description="Version", header=True, ordering="subject__name")
     def about(self, version: SchemaVersion) -> Sequence[str]:

@@ -250,6 +250,21 @@ class NewNode(serializers.Serializer):
     description = serializers.CharField(required=False, allow_blank=True)
 
 
+class NodeChange(Strict):
+    """What is left out stays as it is."""
+
+    description = serializers.CharField(required=False, allow_blank=True)
+    calendar = serializers.CharField(required=False, allow_blank=True)
+    series = serializers.ListField(child=serializers.DictField(), allow_empty=False, required=False)
+    source = serializers.DictField(required=False)  # type: ignore[assignment]
+    sla = serializers.CharField(required=False, allow_blank=True)
+
+
+class NewSLAPolicy(serializers.Serializer):
+    name = serializers.CharField(max_length=50)
+    document = serializers.DictField()
+
+
 class Nothing(serializers.Serializer):
     """A decision that needs no words."""
 

@@ -67,6 +67,7 @@ urlpatterns = [
     path("incidents", rollout_views.Incidents.as_view()),
     path("incidents/<int:incident_id>/close", rollout_views.CloseIncident.as_view()),
     path("gate-policies", rollout_views.GatePolicies.as_view()),
+    path("sla-policies", views.SLAPolicies.as_view()),
     path("diagnostics", views.Diagnostics.as_view()),
     path("audit/records", audit.Records.as_view()),
     path("audit/records/<int:event_id>", audit.Record.as_view()),

@@ -5,7 +5,6 @@ from typing import Any
 from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from registry.api import inputs, representations
 from registry.api.governing import GovernanceView, body_of
@@ -31,8 +30,8 @@ class Nodes(AuditedView):
         if isinstance(request.user, Consumer):
             found = readable_nodes(request.user)
         else:
-            nodes = visible(actor_of(request), Node.objects.select_related("subject"))
-            found = list(nodes.order_by("node_id"))
+            seen = visible(actor_of(request), Node.objects.select_related("subject"))
+            found = list(seen.order_by("node_id"))
         return Response({"nodes": [representations.node_json(node) for node in found]})
 
     def post(self, request: Request) -> Response:
@@ -41,8 +40,11 @@ class Nodes(AuditedView):
         return Response(representations.node_json(node), status=CREATED)
 
 
-class NodeDetail(APIView):
-    permission_classes = (MayRead,)
+class NodeDetail(AuditedView):
+    """For those of `Nodes`; its owners change it."""
+
+    def get_permissions(self) -> list[Any]:
+        return [MayGovern() if self.request.method == "PATCH" else MayRead()]
 
     def get(self, request: Request, node_id: str) -> Response:
         if isinstance(request.user, Consumer):
@@ -51,6 +53,28 @@ class NodeDetail(APIView):
             require_visible(actor_of(request), Node, [node_id])
             node = nodes.node_named(node_id)
         return Response(representations.node_json(node))
+
+    def patch(self, request: Request, node_id: str) -> Response:
+        require_visible(actor_of(request), Node, [node_id])
+        changed = nodes.change_node(
+            actor=actor_of(request),
+            node_id=node_id,
+            now=timezone.now(),
+            **body_of(request, inputs.NodeChange),
+        )
+        return Response(representations.node_json(changed))
+
+
+class SLAPolicies(GovernanceView):
+    def get(self, request: Request) -> Response:
+        found = {policy.name: policy.document for policy in nodes.sla_policies()}
+        return Response({"sla_policies": found})
+
+    def post(self, request: Request) -> Response:
+        policy = nodes.save_sla_policy(
+            actor=actor_of(request), now=timezone.now(), **body_of(request, inputs.NewSLAPolicy)
+        )
+        return Response({"name": policy.name, "document": policy.document}, status=CREATED)
 
 
 class Diagnostics(GovernanceView):

@@ -14,6 +14,13 @@ from registry.services.actions import audited_action
 from registry.services.subjects import team_named
 
 
+def person_named(name: str) -> User:
+    try:
+        return User.objects.get(username=name)
+    except User.DoesNotExist:
+        raise NotFound(f"There is no person {name!r}.") from None
+
+
 def create_person(
     *, actor: Actor, username: str, password: str, now: datetime, email: str = ""
 ) -> User:
@@ -49,9 +56,7 @@ def add_member(*, actor: Actor, team: str, username: str, role: str, now: dateti
     ) as entry:
         _system_only(actor)
         group = team_named(team)
-        user = User.objects.filter(username=username).first()
-        if user is None:
-            raise NotFound(f"There is no person {username!r}.")
+        user = person_named(username)
         if role not in Role.values:
             raise InvalidInput(f"{role!r} is not a role; choose of {', '.join(Role.values)}.")
         if Membership.objects.filter(team=group, user=user, role=role).exists():

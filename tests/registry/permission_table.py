@@ -10,11 +10,14 @@ from registry.actors import Actor
 from registry.models import (
     AccessToken,
     Bundle,
+    Consumer,
     GateOverride,
     Incident,
     Node,
     Proposal,
     Rollout,
+    SchemaVersion,
+    Subject,
 )
 from registry.services import (
     consumers,
@@ -57,7 +60,8 @@ class Act:
     """An action on something that OWN owns; `who` may do it: everybody else is refused.
 
     `service` gets the actor and a mark for new names; `rest` is a path (with a method, if it is not
-    POST) and a body with `{mark}`; `page` is the admin's button.
+    POST) and a body with `{mark}`; `page` is the admin's button. `blocked`: the state of the house
+    refuses it to everybody, after their role was judged.
     """
 
     action: str
@@ -65,6 +69,7 @@ class Act:
     service: Callable[[House, Actor, str], Any]
     rest: tuple[str, dict[str, Any]] | None = None
     page: Page | None = None
+    blocked: bool = False
 
 
 OWNER = {f"owner-{OWN}"}
@@ -77,6 +82,7 @@ JUDGES = {f"owner-{OWN}", f"reviewer-{OWN}"}
 # What a first person of OWN's reviewers has asked for: it takes a second one.
 SECOND = {f"reviewer-{OTHER}"}
 
+READER, OTHERS = {"name": "reader"}, {"subject__name": "other"}
 PROPOSAL, DRAFT = {"pk": "proposal"}, {"pk": "draft"}
 CANARY, STRICT = {"pk": "rollout"}, {"pk": "strict"}
 
@@ -86,6 +92,11 @@ MATRIX = [
         OWNER,
         lambda h, a, m: subjects.create_subject(actor=a, name=f"s.{m}", owner_team=OWN, now=NOW),
         ("subjects", {"name": "s.{mark}", "owner_team": OWN}),
+        page=Page(
+            Subject,
+            "make_subject",
+            fields={"name": "s.{mark}", "owner_team": OWN, "compatibility": "FULL"},
+        ),
     ),
     Act(
         "proposal.create",
@@ -94,6 +105,7 @@ MATRIX = [
             actor=a, subject="market", document=DOCUMENT, now=NOW
         ),
         ("subjects/market/proposals", {"schema": DOCUMENT}),
+        page=Page(Proposal, "propose", fields={"subject": "market", "schema": DOCUMENT}),
     ),
     Act(
         "proposal.submit",
@@ -134,6 +146,16 @@ MATRIX = [
         (
             "bundles",
             {"name": "{mark}", "owner_team": OWN, "subjects": ["market"], "gate_policy": "demo"},
+        ),
+        page=Page(
+            Bundle,
+            "make_bundle",
+            fields={
+                "name": "{mark}",
+                "owner_team": OWN,
+                "subjects": "market",
+                "gate_policy": "demo",
+            },
         ),
     ),
     Act(
@@ -176,29 +198,34 @@ MATRIX = [
         "node.change",
         OWNER,
         lambda h, a, m: nodes.change_node(actor=a, node_id="bars", now=NOW, description=m),
+        ("PATCH nodes/bars", {"description": "{mark}"}),
     ),
     Act(
         "sla_policy.save",
         OWNERS | OPERATORS,
         lambda h, a, m: nodes.save_sla_policy(actor=a, name="slow", document={}, now=NOW),
+        ("sla-policies", {"name": "slow", "document": {}}),
     ),
     Act(
         "consumer.create",
         ADMIN,
         lambda h, a, m: consumers.create_consumer(actor=a, name=m, owner_team=OWN, now=NOW),
         ("consumers", {"name": "{mark}", "owner_team": OWN}),
+        page=Page(Consumer, "make_consumer", fields={"name": "{mark}", "owner_team": OWN}),
     ),
     Act(
         "consumer.subscribe",
         ADMIN,
         lambda h, a, m: consumers.subscribe(actor=a, consumer="reader", bundle="market", now=NOW),
         ("consumers/reader/subscriptions", {"bundle": "market"}),
+        page=Page(Consumer, "subscribe", READER, {"bundle": "market"}),
     ),
     Act(
         "consumer.grant",
         OWNER,
         lambda h, a, m: consumers.grant_node(actor=a, consumer="reader", node_id="bars", now=NOW),
         ("consumers/reader/grants", {"node": "bars"}),
+        page=Page(Consumer, "grant", READER, {"node": "bars"}),
     ),
     Act(
         "token.issue",
@@ -246,6 +273,7 @@ MATRIX = [
         lambda h, a, m: rollouts.promote_rollout(actor=a, rollout_id=h.rollout, now=NOW),
         ("rollouts/{rollout}/promote", {}),
         page=Page(Rollout, "promote", CANARY),
+        blocked=True,
     ),
     Act(
         "proposal.edit",
@@ -254,6 +282,7 @@ MATRIX = [
             actor=a, proposal_id=h.draft, document=EDITED, now=NOW
         ),
         ("PATCH proposals/{draft}", {"schema": EDITED}),
+        page=Page(Proposal, "edit", DRAFT, {"schema": EDITED}),
     ),
     Act(
         "proposal.recheck",
@@ -315,6 +344,7 @@ MATRIX = [
         JUDGES,
         lambda h, a, m: waivers.end_waiver(actor=a, waiver_id=h.waiver, reason="over", now=NOW),
         ("waivers/{waiver}/end", {"reason": "over"}),
+        page=Page(Proposal, "end_waiver", PROPOSAL, {"waiver": "{waiver}", "reason": "over"}),
     ),
     Act(
         "subject.change",
@@ -323,6 +353,7 @@ MATRIX = [
             actor=a, name="other", reason="tidy", contact=m, now=NOW
         ),
         ("PATCH subjects/other", {"reason": "tidy", "contact": "{mark}"}),
+        page=Page(Subject, "alter", {"name": "other"}, {"reason": "tidy", "contact": "{mark}"}),
     ),
     Act(
         "version.deprecate",
@@ -334,6 +365,7 @@ MATRIX = [
             "subjects/other/versions/1/deprecate",
             {"sunset_at": SUNSET.isoformat(), "reason": "old"},
         ),
+        page=Page(SchemaVersion, "deprecate", OTHERS, {"days": "30", "reason": "old"}),
     ),
     Act(
         "version.retire",
@@ -342,12 +374,15 @@ MATRIX = [
             actor=a, subject="other", number=1, reason="old", now=NOW
         ),
         ("subjects/other/versions/1/retire", {"reason": "old"}),
+        page=Page(SchemaVersion, "retire", OTHERS, {"reason": "old"}),
+        blocked=True,
     ),
     Act(
         "bundle.change",
         OWNER,
         lambda h, a, m: releases.change_bundle(actor=a, name="market", description=m, now=NOW),
         ("bundles/market/change", {"description": "{mark}"}),
+        page=Page(Bundle, "alter", {"name": "market"}, {"description": "{mark}"}),
     ),
     Act(
         "bundle.cut",
@@ -363,6 +398,7 @@ MATRIX = [
             actor=a, consumer="reader", bundle="others", reason="over", now=NOW
         ),
         ("consumers/reader/subscriptions/others/end", {"reason": "over"}),
+        page=Page(Consumer, "unsubscribe", READER, {"bundle": "others", "reason": "over"}),
     ),
     Act(
         "consumer.revoke_grant",
@@ -371,6 +407,9 @@ MATRIX = [
             actor=a, consumer="enforced", node_id="bars", reason="over", now=NOW
         ),
         ("consumers/enforced/grants/revoke", {"node": "bars", "reason": "over"}),
+        page=Page(
+            Consumer, "revoke_grant", {"name": "enforced"}, {"node": "bars", "reason": "over"}
+        ),
     ),
     Act(
         "consumer.switch",
@@ -379,6 +418,7 @@ MATRIX = [
             actor=a, consumer="reader", active=False, reason="over", now=NOW
         ),
         ("consumers/reader/switch", {"active": False, "reason": "over"}),
+        page=Page(Consumer, "switch", READER, {"reason": "over"}),
     ),
     Act(
         "rollout.ramp",
@@ -386,6 +426,7 @@ MATRIX = [
         lambda h, a, m: rollouts.ramp_rollout(actor=a, rollout_id=h.rollout, percent=5, now=NOW),
         ("rollouts/{rollout}/ramp", {"percent": 5}),
         Page(Rollout, "ramp", CANARY, {"percent": "5"}),
+        blocked=True,
     ),
     Act(
         "rollout.roll_back",
@@ -395,6 +436,7 @@ MATRIX = [
         ),
         ("rollouts/{strict}/roll-back", {"reason": "wrong"}),
         Page(Rollout, "roll_back", STRICT, {"reason": "wrong"}),
+        blocked=True,
     ),
     Act(
         "rollout.demote",
@@ -432,6 +474,9 @@ MATRIX = [
             actor=a, consumer="reader", bundle="others", reason="odd", now=NOW
         ),
         ("incidents", {"consumer": "reader", "bundle": "others", "reason": "odd"}),
+        page=Page(
+            Incident, "open", fields={"consumer": "reader", "bundle": "others", "reason": "odd"}
+        ),
     ),
     Act(
         "incident.close",

@@ -91,3 +91,15 @@ def test_a_name_is_given_once(market: Team) -> None:
         run("add", "ada", "--team", "market", "--role", "owner")
     with pytest.raises(CommandError, match="exists already"):
         run("team", "market")
+
+
+def test_a_token_is_printed_once_and_recorded(market: Team) -> None:
+    run("add", "ada", "--team", "market", "--role", "owner")
+    secret = run("token", "ada", "--days", "3").splitlines()[0]
+    answer = Client().get("/api/v1/subjects", headers={"Authorization": f"Bearer {secret}"})
+    assert answer.status_code == 200
+    event = AuditEvent.objects.get(action="token.issue")
+    assert (event.actor_kind, event.object_type, event.object_name) == ("system", "user", "ada")
+    assert secret not in "".join(AuditPayload.objects.values_list("text", flat=True))
+    with pytest.raises(CommandError, match="no person 'eve'"):
+        run("token", "eve")

@@ -14,6 +14,7 @@ from registry.services import (
     bundle_plans,
     consumers,
     evidence,
+    nodes,
     people,
     subjects,
     tokens,
@@ -55,6 +56,7 @@ SEEN: dict[str, set[str]] = {
     "nodes": MEMBERS,
     "nodes/bars": MEMBERS,
     "gate-policies": EVERYBODY,
+    "sla-policies": EVERYBODY,
 }
 
 
@@ -127,6 +129,7 @@ def test_the_table_has_every_address_of_the_registry_that_is_read() -> None:
 
 @pytest.mark.parametrize("path", SEEN)
 def test_each_address_is_seen_by_those_of_the_table(house: House, path: str) -> None:
+    nodes.save_sla_policy(actor=SYSTEM, name="slow", document={}, now=NOW)
     saw = {name for name in PEOPLE if shows(path, Signed(name).get(path.format(**house.ids)))}
     assert saw == SEEN[path]
 
@@ -212,7 +215,7 @@ def test_nobody_puts_a_subject_they_may_not_know_into_a_bundle(house: House) -> 
 def test_a_consumers_token_sees_its_own_nodes_and_nothing_of_governance(house: House) -> None:
     admin = house.actors[f"consumer_admin-{OWN}"]
     consumers.create_consumer(actor=admin, name="blind", owner_team=OWN, now=NOW)
-    for name, nodes in (("reader", ["bars"]), ("blind", [])):
+    for name, readable in (("reader", ["bars"]), ("blind", [])):
         made = tokens.issue_consumer_token(
             actor=admin,
             consumer=consumers.consumer_named(name),
@@ -222,9 +225,9 @@ def test_a_consumers_token_sees_its_own_nodes_and_nothing_of_governance(house: H
         )
         headers = {"Authorization": f"Bearer {made.secret}"}
         listed = Client().get("/api/v1/nodes", headers=headers).json()["nodes"]
-        assert [node["node_id"] for node in listed] == nodes
+        assert [node["node_id"] for node in listed] == readable
         status = Client().get("/api/v1/nodes/bars", headers=headers).status_code
-        assert status == (200 if nodes else 404)
+        assert status == (200 if readable else 404)
         assert Client().get("/api/v1/rollouts", headers=headers).status_code == 403
 
 
@@ -235,3 +238,18 @@ def test_a_number_that_no_database_holds_is_not_there(house: House) -> None:
 def test_the_system_sees_everything(house: House) -> None:
     assert visible(SYSTEM, Node.objects.all()).count() == 1
     assert {one.name for one in bundle_plans.export_bundles(SYSTEM)} == {"market", "others"}
+
+
+PAGES = [
+    *("subject", "schemaversion", "proposal", "bundle", "release", "consumer", "rollout"),
+    *("gateoverride", "incident", "node", "diagnostic"),
+]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_admin_lists_what_rest_shows(house: House, page: str) -> None:
+    for name, sees in ((f"read_only-{OWN}", True), (f"read_only-{OTHER}", False)):
+        client = Client()
+        client.force_login(people.User.objects.get(username=name))
+        listed = client.get(f"/admin/registry/{page}/").context["cl"]
+        assert (listed.queryset.count() > 0) is sees

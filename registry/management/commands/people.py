@@ -2,6 +2,7 @@
 
 import secrets
 from argparse import ArgumentParser
+from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -10,8 +11,9 @@ from django.utils import timezone
 from registry.actors import Actor
 from registry.errors import SeamlessError
 from registry.models import Role
-from registry.services.people import add_member, create_person, create_team
+from registry.services.people import add_member, create_person, create_team, person_named
 from registry.services.subjects import team_named
+from registry.services.tokens import issue_personal_token
 
 PASSWORD_BYTES = 18  # 24 letters, digits, - and _
 
@@ -20,7 +22,7 @@ class Command(BaseCommand):
     help = "Make teams and people, and give people roles in teams. A password is printed once."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        actions = parser.add_subparsers(dest="action", required=True, metavar="team|add|join")
+        actions = parser.add_subparsers(dest="action", required=True, metavar="team|add|join|token")
         team = actions.add_parser("team", help="make a team")
         team.add_argument("name")
         team.add_argument("--description", default="")
@@ -31,9 +33,19 @@ class Command(BaseCommand):
             each.add_argument("name")
             each.add_argument("--team", required=True)
             each.add_argument("--role", required=True, choices=Role.values)
+        token = actions.add_parser("token", help="make a person's access token and print it")
+        token.add_argument("name")
+        token.add_argument("--scope", action="append", default=[], help="govern without any")
+        token.add_argument("--days", type=int, default=90)
+        token.add_argument("--label", default="")
 
     def handle(self, *args: Any, action: str, **options: Any) -> None:
-        run = {"team": self._team, "add": self._add, "join": self._join}[action]
+        run = {
+            "team": self._team,
+            "add": self._add,
+            "join": self._join,
+            "token": self._token,
+        }[action]
         try:
             run(options)
         except SeamlessError as refusal:
@@ -71,3 +83,15 @@ class Command(BaseCommand):
             now=timezone.now(),
         )
         self.stdout.write(f"{options['name']} is {options['role']} of {options['team']}.")
+
+    def _token(self, options: dict[str, Any]) -> None:
+        made = issue_personal_token(
+            actor=Actor.system("cli"),
+            user=person_named(options["name"]),
+            scopes=options["scope"] or ["govern"],
+            lifetime=timedelta(days=options["days"]),
+            label=options["label"],
+            now=timezone.now(),
+        )
+        self.stdout.write(made.secret)
+        self.stdout.write("It is not stored in clear and not shown again.")

@@ -1,0 +1,95 @@
+"""What the pages of proposals offer beside reviews: drafts, revisions, the end of a waiver."""
+
+from django.http import HttpRequest, HttpResponse
+from unfold.decorators import action
+
+from registry.admin.decisions import DecisionAdmin, dialog
+from registry.admin.forms import EndedWaiverForm, NewProposalForm, SchemaForm
+from registry.errors import Conflict
+from registry.models import Proposal
+from registry.services import proposals, waivers
+
+
+class DraftingAdmin(DecisionAdmin):
+    actions_list = ("propose",)
+
+    @action(
+        description="Propose",
+        icon="add",
+        permissions=["view"],
+        dialog=dialog(
+            "Propose", "A draft of a subject's next version.", NewProposalForm, "Propose"
+        ),
+    )
+    def propose(self, request: HttpRequest, form: NewProposalForm) -> HttpResponse:
+        return self.make(
+            request,
+            lambda actor, now: _proposed(
+                proposals.propose_schema(
+                    actor=actor,
+                    subject=form.cleaned_data["subject"],
+                    document=form.cleaned_data["schema"],
+                    reason=form.cleaned_data["reason"],
+                    now=now,
+                )
+            ),
+            lambda made: f"Proposal {made.pk} is a draft.",
+        )
+
+    @action(
+        description="Edit",
+        icon="edit",
+        permissions=["view"],
+        dialog=dialog(
+            "Edit",
+            "Another revision: a draft again, and every approval so far expires.",
+            SchemaForm,
+            "Edit",
+        ),
+    )
+    def edit(self, request: HttpRequest, form: SchemaForm, object_id: str) -> HttpResponse:
+        obj = self.object_or_404(request, object_id)
+        given = form.cleaned_data
+        return self.decide(
+            request,
+            obj,
+            lambda actor, now: proposals.edit_proposal(
+                actor=actor,
+                proposal_id=obj.pk,
+                document=given["schema"],
+                reason=given["reason"],
+                now=now,
+            ),
+            lambda edited: f"Proposal {edited.pk} is at revision {edited.revision}.",
+        )
+
+    @action(
+        description="End a waiver",
+        icon="gavel",
+        permissions=["view"],
+        dialog=dialog(
+            "End a waiver",
+            "The rule holds again for this change, at once.",
+            EndedWaiverForm,
+            "End it",
+        ),
+    )
+    def end_waiver(
+        self, request: HttpRequest, form: EndedWaiverForm, object_id: str
+    ) -> HttpResponse:
+        obj = self.object_or_404(request, object_id)
+        given = form.cleaned_data
+        return self.decide(
+            request,
+            obj,
+            lambda actor, now: waivers.end_waiver(
+                actor=actor, waiver_id=given["waiver"], reason=given["reason"], now=now
+            ),
+            lambda waiver: f"Waiver {waiver.pk} of {waiver.rule} has ended.",
+        )
+
+
+def _proposed(outcome: proposals.Proposed) -> Proposal:
+    if outcome.proposal is None:
+        raise Conflict(f"{outcome.version} has this very content already.")
+    return outcome.proposal
