@@ -26,7 +26,7 @@ from config.stack.processes import Guardian
 
 PROCESSES = 2
 CLIENTS = (1, 8, 32)
-SECONDS, SETTLE, ROUNDS = 3.0, 1.0, 2
+SETTLE, ROUNDS = 1.0, 2
 SLOW_FLUSH = 2_000  # microseconds
 CONTENDERS = ("bare", "searchable", "chain", "append")
 COLUMNS = (
@@ -44,13 +44,14 @@ class Cell:
     server and sealer), the seconds from a record to the checkpoint over it.
     """
 
+    seconds: float
     taken: list[float] = field(default_factory=list)
     processor: float = 0.0
     lags: list[float] = field(default_factory=list)
 
     @property
     def rate(self) -> float:
-        return len(self.taken) / (SECONDS * ROUNDS)
+        return len(self.taken) / (self.seconds * ROUNDS)
 
     def shown(self) -> str:
         p50, p99 = (_percentile(self.taken, percent) for percent in (50, 99))
@@ -65,6 +66,9 @@ class Cell:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--export", type=int, help="measure exports of so many records")
+    parser.add_argument("--clients", type=int, nargs="+", default=CLIENTS)
+    parser.add_argument("--seconds", type=float, default=3.0, help="of each turn")
+    parser.add_argument("--first", action="store_true", help="the first table alone")
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="seamless-bench-"))
     folder.chmod(0o755)
@@ -79,8 +83,10 @@ def main() -> None:
         person = _set_up_database()
         clients = cleanup.enter_context(SPAWN.Pool(PROCESSES, audit_clients.set_up))
         clients.map(time.sleep, [SETTLE] * PROCESSES, chunksize=1)  # until both are up
-        bench = Bench(clients, person, server)
-        bench.table("nothing else in the transaction", business=False, counts=[8])
+        bench = Bench(clients, person, server, given.clients, given.seconds)
+        bench.table("nothing else in the transaction", business=False)
+        if given.first:
+            return
         bench.table("with a row of the caller's updated in it", business=True)
         bench.decisions()
         _flush_slowly()
@@ -92,10 +98,12 @@ class Bench:
     clients: Any
     person: int
     server: int
+    counts: Sequence[int]
+    seconds: float
 
-    def table(self, title: str, *, business: bool, counts: Sequence[int] = CLIENTS) -> None:
+    def table(self, title: str, *, business: bool) -> None:
         print(f"\n{title}\n\n| clients | {' | '.join(COLUMNS)} |\n{'|---' * (len(COLUMNS) + 1)}|")
-        for count in counts:
+        for count in self.counts:
             cells = self._measured(CONTENDERS, count, business)
             append = cells["append"]
             ratios = [
@@ -108,13 +116,13 @@ class Bench:
 
     def decisions(self) -> None:
         print("\ndecisions of the registry, which also move its version")
-        for count in CLIENTS[1:]:
+        for count in self.counts[-2:]:
             (cell,) = self._measured(("decision",), count, business=True).values()
             print(f"{count} clients: {cell.shown()}", flush=True)
 
     def _measured(self, kinds: Sequence[str], clients: int, business: bool) -> dict[str, Cell]:
         """The contenders take turns, so that a busy moment of the machine hits all of them."""
-        cells = {kind: Cell() for kind in kinds}
+        cells = {kind: Cell(self.seconds) for kind in kinds}
         for _ in range(ROUNDS):
             for kind, cell in cells.items():
                 with _sealer(cell) if kind in ACTIONS else nullcontext():
@@ -125,7 +133,7 @@ class Bench:
         processes = min(clients, PROCESSES)
         each, begin = clients // processes, time.time() + SETTLE
         loads = [
-            Load(kind, business, number * each, each, self.person, begin, begin + SECONDS)
+            Load(kind, business, number * each, each, self.person, begin, begin + self.seconds)
             for number in range(processes)
         ]
         running = self.clients.map_async(audit_clients.write, loads, chunksize=1)

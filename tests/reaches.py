@@ -68,6 +68,21 @@ REGISTRY: dict[str, tuple[Rest, Shell, Page]] = {
         Not("the page links to the file over REST"),
     ),
     "audit.export_jobs.run_next_export": (WORKERS, WORKERS, WORKERS),
+    "audit.export_links.make_export_link": (
+        _post("api/v1/audit/exports/<int:export_id>/links"),
+        DOWNLOAD,
+        SECRET,
+    ),
+    "audit.export_links.revoke_export_link": (
+        _post("api/v1/audit/exports/<int:export_id>/links/<str:prefix>/revoke"),
+        DOWNLOAD,
+        Not("who handed a link on has its prefix, and no page lists them"),
+    ),
+    "audit.export_links.fetch_by_link": (
+        Not("a GET, for whoever holds the link: api/v1/audit/links/<str:secret>"),
+        DOWNLOAD,
+        Not("a link is for those who have no page here"),
+    ),
     "audit.export_requests.begin_export": (
         Not("a GET, which streams: api/v1/audit/export"),
         ("audit", "export"),
@@ -256,6 +271,11 @@ COORDINATOR: dict[str, tuple[Rest, Shell, Page]] = {
 REACHES: dict[str, tuple[Rest, Shell, Page]] = {
     **{f"registry.services.{name}": reach for name, reach in REGISTRY.items()},
     **{f"coordinator.services.{name}": reach for name, reach in COORDINATOR.items()},
+    "provider.publishing.publish_artifact": (
+        _post(f"{_NODE}/artifacts$"),
+        ("artifact", "publish"),
+        Not("a whole window is read and written while its caller waits"),
+    ),
     "provider.quality_rules.set_quality_rules": (
         _post(f"{_NODE}/rules$"),
         ("node", "rules"),

@@ -102,6 +102,7 @@ def test_no_action_is_without_any_face_but_those_of_workers_and_downloads() -> N
     assert without == {
         "registry.services.audit.export_jobs.fetch_export",
         "registry.services.audit.export_jobs.run_next_export",
+        "registry.services.audit.export_links.fetch_by_link",
         "registry.services.rollouts.promote_ready",
         "registry.services.signing_in.change_password",
     }

@@ -15,6 +15,7 @@ SHORT = {
     "tracing": ("--reads", "2"),
 }
 OWN_SERVERS = {
+    "audit": ("--clients", "2", "--seconds", "0.2", "--first"),
     "coordinator": ("--shards", "4", "--bars", "10", "--workers", "1", "--many", "50"),
     "stores": ("--rows", "100", "--rounds", "1", "--backfill", "200"),
 }
@@ -38,7 +39,8 @@ def test_it_runs_with_servers_of_its_own(name: str, tmp_path: Path) -> None:
 
 def test_none_is_forgotten() -> None:
     pages = {page.stem for page in (PROJECT / "benchmarks").glob("*.py")}
-    assert pages - {"coordinator_worker"} == SHORT.keys() | OWN_SERVERS.keys()
+    parts = {"audit_clients", "audit_export", "coordinator_worker"}
+    assert pages - parts == SHORT.keys() | OWN_SERVERS.keys()
 
 
 def run(name: str, *options: str) -> str:
