@@ -315,6 +315,8 @@ def test_a_backtest_asks_no_live_tail_and_is_never_late(
     publish(stored, as_of=just_after)
     late = fetch(reader, domain="backtest", as_of=just_after, now=just_after)
     assert (late.rows.rows, late.verdict.staleness_seconds) == (12, None)
+    trimmed = SeamlessDataProvider().read(replace(late.request, stabilization_bars=3))
+    assert trimmed.rows.rows == 12  # what was published moves no more
 
 
 def damage(made: Artifact) -> None:
