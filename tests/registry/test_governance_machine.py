@@ -146,12 +146,14 @@ class Governance(RuleBasedStateMachine):
             chosen = asked[which % len(asked)]
             self.attempt("waiver.grant", waivers.grant_waiver, person, waiver_id=chosen.pk)
 
-    @rule(which=NUMBER, column=NUMBER)
-    def see_a_breach_through(self, which: int, column: int) -> None:
-        """A proposal that takes a column away: two waive it, and then it goes its way."""
+    @rule(column=NUMBER, granted=st.booleans(), late=st.integers(0, 3))
+    def see_a_breach_through(self, column: int, granted: bool, late: int) -> None:
+        """A proposal that takes a column away, waived for two hours by two people, or by one."""
         self.propose(column=column, person="olive")
         self.waive(which=0, person="ravi", hours=2)
-        self.grant(which=0, person="sofia")
+        if granted:
+            self.grant(which=0, person="sofia")
+        self.wait(late)
         self.see_through(which=0, people=["ravi", "sofia"])
 
     @rule(which=NUMBER, person=PEOPLE)
