@@ -7,7 +7,7 @@ LOCK := $(VENV)/uv pip compile pyproject.toml --quiet --universal --generate-has
 	--no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test chaos check lint format lock dashboards readme clean set-up set-up-dev \
+.PHONY: help demo run test chaos soak check lint format lock dashboards readme clean set-up set-up-dev \
 	python
 
 help:  ## This list
@@ -36,6 +36,9 @@ chaos: set-up-dev  ## The whole failure suite, for about an hour, and a table of
 		SEAMLESS_CHAOS=all SEAMLESS_CHAOS_RESULTS=$(CURDIR)/var/chaos.jsonl \
 		$(PYTEST) -n 0 -m chaos --database=$$database || failed=1; done; \
 	$(VENV)/python -m tests.chaos.table var/chaos.jsonl; exit $${failed:-0}
+
+soak: set-up-dev  ## Half an hour of live bars with random faults: 0 wrong answers, nothing grows
+	SEAMLESS_SOAK_SECONDS=1800 $(PYTEST) -n 0 -s -m stack -k soak_of_random_troubles tests/stack
 
 check: lint  ## All that CI checks besides the tests
 	$(VENV)/mypy $(wildcard $(MODULES))
