@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 from coordinator.coverage import Window
 from coordinator.models import BackfillJob, BackfillShard
 from registry.models import Node, Release, SchemaVersion
+from registry.safety_net import Governed
 from registry.triggers import AppendOnly, Refuse, protect
 
 
@@ -229,6 +230,7 @@ class AsOfMark(models.Model):
 protect(
     AppendOnly("provider.Segment"),
     AppendOnly("provider.Artifact"),
+    Governed("provider.Artifact"),
     Refuse(
         "provider.StoredReport",
         name="never_changed",

@@ -37,8 +37,9 @@ from registry.canonical import fingerprint, fingerprint_of_bytes
 from registry.errors import InvalidInput, NotAllowed, NotFound
 from registry.models import AuditEvent
 from registry.services import tokens
+from registry.services.audit.reconciling import report_unrecorded_changes
 from tests.cast import SYSTEM, approved, with_property
-from tests.databases import CommittedDatabase
+from tests.databases import CommittedDatabase, as_owner
 from tests.provider.world import DAY, FIRST, NODE, SESSIONS, World, bars, build_world
 
 LAST = SESSIONS[-1]
@@ -242,10 +243,23 @@ def test_windows_side_by_side_share_a_moment(stored: World) -> None:
 
 def test_the_row_is_append_only(stored: World) -> None:
     made = publish(stored)
-    with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
+    with as_owner(), pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
         Artifact.objects.filter(pk=made.pk).update(rows=1)
-    with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
+    with as_owner(), pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
         made.delete()
+
+
+def test_a_row_that_nobody_published_is_reported(
+    committed_db: CommittedDatabase, own_storage: None
+) -> None:
+    house = build_world()
+    house.write(bars())
+    made = publish(house)
+    report_unrecorded_changes(now=timezone.now())
+    made.pk, made.address, made.world = None, "sha256:" + "0" * 64, "forged"
+    made.save(force_insert=True)
+    (change,) = report_unrecorded_changes(now=timezone.now())
+    assert change.table == "provider_artifact"
 
 
 def died_before_its_commit(stored: World, monkeypatch: pytest.MonkeyPatch) -> list[str]:
