@@ -225,8 +225,13 @@ class _Walk:
     def _applied(self, place: Place, resolver: Any) -> Iterator[Edge]:
         for sub in direct_subschemas(place.schema, place.dialect):
             dialect = embedded_dialect(sub.schema, place.dialect)
-            inner = resolver.in_subresource(resource_of(sub.schema, dialect))
             below = Place(place.document, (*place.path, *sub.path), sub.schema, dialect)
+            try:
+                inner = resolver.in_subresource(resource_of(sub.schema, dialect))
+            except ValueError as error:  # an identifier, its own or one above, is no address
+                reason = f"its identifier makes no address: {error}"
+                self.unresolved.append(UnresolvedReference(below.pointer, reason))
+                inner = resolver
             yield Edge(self._visit(below, inner), sub.path, sub.applies)
 
     def _referred(self, place: Place, resolver: Any) -> Iterator[Edge]:

@@ -342,3 +342,19 @@ def test_a_reference_too_many_is_counted_over_all_documents() -> None:
     document = {**ROW, "allOf": [{"$ref": uri} for uri in uris]}
     references: dict[str, Any] = {uri: {**large, "title": uri} for uri in uris}
     assert ("too_many_subschemas", "") in found_in(document, references=references)
+
+
+@pytest.mark.parametrize("name", ["$id", "id"])
+def test_an_identifier_that_is_no_address_is_refused_with_its_place(name):
+    dialect = "draft-04/schema#" if name == "id" else "draft-07/schema#"
+    document = {
+        "$schema": f"http://json-schema.org/{dialect}",
+        name: "http://[",
+        "type": "object",
+        "properties": {"a": {name: "x"}},
+    }
+    with pytest.raises(SchemaNotAdmitted) as refused:
+        admit(document)
+    assert [(p.code, p.pointer) for p in refused.value.problems] == [
+        ("unresolved_reference", "/properties/a")
+    ]
