@@ -318,7 +318,7 @@ def fastest(runs: Mapping[str, Run], rounds: int) -> dict[str, float]:
 
 def warm_first_byte(made: House, bars: int, rounds: int) -> float:
     """A window over HTTP that was read before, as JSON."""
-    with mock.patch("provider.seamless._cache", None), _kept_in_memory():
+    with mock.patch("provider.window_keys._cache", None), _kept_in_memory():
         made.get(bars)
         return fastest({"": lambda: made.get(bars)}, rounds)[""]
 

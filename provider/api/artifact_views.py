@@ -44,6 +44,8 @@ class NewArtifact(Strict):
 class ArtifactView(AuditedView):
     """Consumers see the artefacts of nodes they may read; people of nodes they own or run."""
 
+    permission_classes = (MayGovern,)
+
     def get_permissions(self) -> list[Any]:
         return [MayRead() if isinstance(self.request.user, Consumer) else MayGovern()]
 

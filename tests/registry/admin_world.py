@@ -14,8 +14,9 @@ from coordinator.models import (
     ServiceLease,
     SourceLimit,
 )
-from provider.models import Segment, StoredReport
+from provider.models import Artifact, Segment, StoredReport
 from registry.actors import Actor
+from registry.canonical import fingerprint
 from registry.models import Mode, Node, Proposal, SchemaVersion
 from registry.services import (
     consumers,
@@ -252,6 +253,18 @@ def _repairs_and_reports(node: Node, version: SchemaVersion, mark: str, now: dat
         rows=3,
         range_start=0,
         range_end=120,
+        created_at=now,
+    )
+    Artifact.objects.create(
+        node=node,
+        version=version,
+        address=fingerprint(mark),
+        as_of=now,
+        range_start=0,
+        range_end=120,
+        rows=3,
+        dataset_fingerprint="sha256:0",
+        manifest={"coverage": 1},
         created_at=now,
     )
     StoredReport.objects.create(
