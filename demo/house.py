@@ -17,7 +17,7 @@ ROLES = (
     ("ravi", "platform", "reviewer"),
     ("sofia", "trading", "reviewer"),
     ("carl", "trading", "consumer_admin"),
-    ("oscar", "platform", "operator"),
+    ("oscar", "market-data", "operator"),
     ("ada", "platform", "auditor"),
 )
 WHO = {
