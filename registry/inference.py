@@ -211,7 +211,8 @@ class _Survey:
         found = [
             name
             for name, profile in self._columns.items()
-            if profile.seen == self._records > 0
+            if name  # `x-seamless` takes no empty one
+            and profile.seen == self._records > 0
             and (
                 (
                     profile.types == {"string"}
