@@ -171,8 +171,11 @@ class Pool:
         return found
 
     def literal(self, atom: Atom, positive: bool = True) -> Node:
-        """The atom, or its negation."""
-        return self._intern("literal", (), atom, positive)
+        """The atom, or its negation; the two know each other from when both are there."""
+        made = self._intern("literal", (), atom, positive)
+        if made.complement is None and (other := self._nodes.get((atom, not positive))) is not None:
+            made.complement, other.complement = other, made
+        return made
 
     def all_of(self, parts: Iterable[Node]) -> Node:
         """Conjunction, flattened and without duplicates."""
@@ -203,12 +206,14 @@ class Pool:
         if node.complement is None:
             if node.op == "literal":
                 assert node.atom is not None
-                made = self._intern("literal", (), node.atom, not node.positive)
+                made = self.literal(node.atom, not node.positive)
             elif node.op == "and":
                 made = self.any_of([self.negate(part) for part in node.parts])
             else:
                 made = self.all_of([self.negate(part) for part in node.parts])
-            node.complement, made.complement = made, node
+            node.complement = made
+            if made.complement is None:  # true, say, has its own, whatever else comes to it
+                made.complement = node
         return node.complement
 
     def region(self, choose: Callable[[Kind], Node]) -> Region:
