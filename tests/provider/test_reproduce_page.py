@@ -11,10 +11,8 @@ from demo.house import build_house
 from provider.models import Artifact
 from registry.models import Proposal
 from tests.databases import CommittedDatabase
+from tests.provider.pages import DOCS, follow
 from tests.provider.test_roll_out_page import number_from_one
-from tests.provider.test_tutorial import FENCE, Shell
-
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "reproduce-a-read.md"
 
 
 @pytest.fixture
@@ -29,16 +27,7 @@ def test_a_window_is_published_corrected_and_read_as_it_was(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SEAMLESS_TOKEN", "")
     settings.SEAMLESS_PARQUET_ROOTS = [str(tmp_path)]
-    shell, ran = Shell(people), 0
-    for language, name, content in FENCE.findall(PAGE.read_text()):
-        if name:
-            Path(name).write_text(content)
-        elif language == "sh":
-            for command, shown in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", content, re.M):
-                ran += 1
-                printed = shell.run(command)
-                if shown:
-                    assert without_addresses(printed) == without_addresses(shown), command
+    ran = follow(DOCS / "how-to" / "reproduce-a-read.md", people, same=without_addresses)
     assert (ran, Artifact.objects.count()) == (26, 2)
 
 

@@ -14,9 +14,7 @@ from demo.house import build_house
 from registry.models import GateOverride, Proposal, ReplayRun, Rollout
 from registry.services.behind_reads import flush_all
 from tests.databases import CommittedDatabase, as_owner
-from tests.provider.test_tutorial import FENCE, Shell
-
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "roll-out-a-schema.md"
+from tests.provider.pages import DOCS, follow
 
 
 @pytest.fixture
@@ -39,19 +37,9 @@ def test_a_change_goes_from_proposal_to_strict_and_back(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SEAMLESS_TOKEN", "")
     settings.SEAMLESS_PARQUET_ROOTS = [str(tmp_path)]
-    shell, ran = Shell(people), 0
-    for language, name, content in FENCE.findall(PAGE.read_text()):
-        if name:
-            Path(name).write_text(content)
-            continue
-        assert language == "sh"
-        for command, shown in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", content, re.M):
-            ran += 1
-            printed = shell.run(command)
-            flush_all()  # what a process does behind its answers each second
-            if shown:
-                assert without_clock(printed) == without_clock(shown), command
-    assert ran > 40
+    # What a process does behind its answers each second is done after each command.
+    page = DOCS / "how-to" / "roll-out-a-schema.md"
+    assert follow(page, people, same=without_clock, after_each=flush_all) > 40
     live = Rollout.objects.filter(ended_at=None)
     assert [(rollout.mode, rollout.release.number) for rollout in live] == [("strict", 1)]
 

@@ -1,93 +1,15 @@
 """The tutorial, step by step as a reader would: its commands run, and print what the page shows."""
 
-import json
-import os
-import re
-import runpy
-import shlex
-from collections.abc import Callable
-from contextlib import suppress
 from datetime import timedelta
-from functools import reduce
-from io import StringIO
-from operator import getitem
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import call_command
-from django.test import Client
 from django.utils import timezone
 
 from registry.services import tokens
 from tests.cast import Cast, assemble
-
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "tutorials" / "your-own-data.md"
-FENCE = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```", re.M | re.S)
-
-
-class Shell:
-    """As much of a shell as the page uses; `api` is a call of the API, not over a socket."""
-
-    def __init__(self, variables: dict[str, str]) -> None:
-        self.variables = variables
-
-    def run(self, line: str) -> str:
-        if line.startswith("api() {"):
-            return ""
-        if set_by := re.fullmatch(r"(\w+)=\$\((.*)\)", line):
-            self.variables[set_by[1]] = self.run(set_by[2]).strip()
-            return ""
-        command, _, piped = line.partition(" | jq -r .")
-        shown = self._command(command)
-        return f"{reduce(getitem, piped.split('.'), json.loads(shown))}\n" if piped else shown
-
-    def _command(self, line: str) -> str:
-        line, _, file = line.partition(" > ")
-        words = [self._expanded(word) for word in shlex.split(line)]
-        verbs: dict[str, Callable[[list[str]], str]] = {
-            "export": self._export,
-            "python": lambda given: runpy.run_path(given[0]) and "",  # type: ignore[arg-type]
-            "manage.py": _manage,
-            "api": _api,
-        }
-        shown = verbs[words[0]](words[1:])
-        if file:
-            Path(file).write_text(shown)
-            return ""
-        return shown
-
-    def _expanded(self, text: str) -> str:
-        known = self.variables | {"PWD": str(Path.cwd())}
-        text = re.sub(r"\$(\w+)", lambda found: known[found[1]], text)
-        return re.sub(r"@(\S+\.json)", lambda found: Path(found[1]).read_text(), text)
-
-    def _export(self, words: list[str]) -> str:
-        name, _, value = words[0].partition("=")
-        os.environ[name] = value
-        return ""
-
-
-def _manage(words: list[str]) -> str:
-    out = StringIO()
-    with suppress(SystemExit):  # an exit code, as of drift, ends no shell
-        call_command(*words, stdout=out)
-    return out.getvalue()
-
-
-def _api(words: list[str]) -> str:
-    token, path, *options = words
-    client, address = Client(), f"/api/v1/{path}"
-    headers = {"Authorization": f"Bearer {token}"}
-    if options[:1] == ["-d"]:
-        answer = client.post(address, options[1], content_type="application/json", headers=headers)
-        assert answer.status_code < 300, (path, answer.content)
-        return answer.content.decode()
-    answer = client.get(address, headers=headers)
-    if options[:1] == ["-o"]:
-        Path(options[1]).write_bytes(answer.content)
-        return ""
-    return answer.content.decode() + "\n"
+from tests.provider.pages import DOCS, follow
 
 
 @pytest.fixture
@@ -112,16 +34,5 @@ def test_from_a_csv_to_a_strict_read(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SEAMLESS_TOKEN", "")
     settings.SEAMLESS_PARQUET_ROOTS = [str(tmp_path)]
-    shell, ran = Shell(people), 0
-    for language, name, content in FENCE.findall(PAGE.read_text()):
-        if name:
-            Path(name).write_text(content)
-            continue
-        assert language == "sh"
-        for command, shown in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", content, re.M):
-            ran += 1
-            printed = shell.run(command)
-            if shown:
-                assert printed.strip() == shown.strip(), command
-    assert ran > 20
+    assert follow(DOCS / "tutorials" / "your-own-data.md", people) > 20
     assert len(Path("strict.csv").read_text().splitlines()) == 25
