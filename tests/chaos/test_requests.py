@@ -1,11 +1,9 @@
 """F13: many who ask at once, over HTTP, against a real server."""
 
 import json
-import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from http.client import HTTPConnection
 from itertools import count
 
@@ -20,6 +18,7 @@ from coordinator.models import BackfillJob, BackfillShard
 from registry.models import AuditEvent
 from tests.chaos.arena import PROJECT, Arena, percentile, report, verdict
 from tests.coordinator.backfills import make_operator
+from tests.processes import is_up, web_command
 
 REQUESTS, CONNECTIONS = 1_000, 100
 WHOLE = 1_000  # bars
@@ -31,29 +30,16 @@ def port(arena: Arena) -> Iterator[int]:
     port = find_free_port()
     web = ManagedProcess(
         "web",
-        [
-            *(sys.executable, "-m", "granian", "--interface", "wsgi", "config.wsgi:application"),
-            *("--host", "127.0.0.1", "--port", str(port), "--no-ws", "--workers", "2"),
-            *("--blocking-threads", "8"),
-        ],
+        web_command(port, workers=2, threads=8),
         log=arena.folder / "web.log",
         environment=arena.environment(SEAMLESS_SECRET_KEY=django_settings.SECRET_KEY),
         folder=PROJECT,
         guardian=arena.guardian,
     )
     web.start()
-    web.wait_until(lambda: answers(port), seconds=60, way_out="see the lines above.")
+    web.wait_until(lambda: is_up(port), seconds=60, way_out="see the lines above.")
     yield port
     web.kill()
-
-
-def answers(port: int) -> bool:
-    with closing(HTTPConnection("127.0.0.1", port, timeout=5)) as wire:
-        try:
-            wire.request("GET", "/livez")
-            return wire.getresponse().status == 200
-        except OSError:
-            return False
 
 
 def test_f13_a_thousand_equal_or_overlapping_requests(arena: Arena, port: int) -> None:

@@ -23,12 +23,9 @@ from coordinator.models import BackfillShard
 from coordinator.services.claiming import claim_shard
 from coordinator.services.database_clock import database_now
 from coordinator.services.reconciling import reconcile
-from coordinator.services.requesting import request_backfill
 from coordinator.services.running import run_shard
 from provider.metrics import CACHE_BYTES, COVERAGE_RATIO, STALENESS
 from provider.publishing import Order, publish_artifact
-from registry.actors import Actor
-from registry.models import SchemaVersion
 from tests.cast import OHLC, approved
 from tests.provider.world import DAY, NODE, SESSIONS, World, bars
 
@@ -154,7 +151,7 @@ def test_a_read_that_quality_blocks(world: World, recording: Recording) -> None:
 
 def test_a_backfill(committed_world: World, recording: Recording) -> None:
     def backfill() -> None:
-        _request(committed_world)
+        committed_world.request_sessions()
         claim = claim_shard(holder="worker", now=database_now())
         assert claim is not None
         run_shard(claim=claim)
@@ -168,7 +165,7 @@ def test_a_backfill(committed_world: World, recording: Recording) -> None:
 def test_a_recovery(committed_world: World, recording: Recording, settings: Any) -> None:
     """A holder goes silent; its lease expires, is reaped, taken over and finished."""
     settings.SEAMLESS_RETRY_BASE_SECONDS = 0.0
-    _request(committed_world)
+    committed_world.request_sessions()
     assert claim_shard(holder="silent", now=database_now()) is not None
 
     def recover() -> None:
@@ -181,17 +178,6 @@ def test_a_recovery(committed_world: World, recording: Recording, settings: Any)
 
     compared("recovery", emitted(recording, recover))
     assert BackfillShard.objects.get().state == "done"
-
-
-def _request(world: World) -> None:
-    request_backfill(
-        actor=Actor(kind="consumer", id="7", name="pricing", request_id="r-1"),
-        node=world.node,
-        missing=[(SESSIONS[0], SESSIONS[-1])],
-        bound_version=SchemaVersion.objects.get(),
-        now=database_now(),
-        requested_by="test",
-    )
 
 
 @pytest.mark.usefixtures("redis_client")

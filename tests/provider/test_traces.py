@@ -13,13 +13,11 @@ from opentelemetry.trace import StatusCode
 
 from coordinator.services.claiming import claim_shard
 from coordinator.services.database_clock import database_now
-from coordinator.services.requesting import request_backfill
 from coordinator.services.running import run_shard
 from registry import spans
-from registry.actors import Actor
 from registry.errors import NotFound
-from registry.models import SchemaContent, SchemaVersion
-from tests.provider.world import NODE, SESSIONS, World, bars
+from registry.models import SchemaContent
+from tests.provider.world import NODE, World, bars
 
 CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -133,16 +131,8 @@ def test_a_backfill_waits_in_a_span_and_each_shard_has_its_own(
 def test_a_shard_joins_the_trace_of_who_asked_not_of_whose_ticket_it_was(
     committed_world: World, exported: InMemorySpanExporter
 ) -> None:
-    world = committed_world
     with spans.span("asking"):
-        request_backfill(
-            actor=Actor(kind="consumer", id="7", name="pricing", request_id="r-1"),
-            node=world.node,
-            missing=[(SESSIONS[0], SESSIONS[-1])],
-            bound_version=SchemaVersion.objects.get(),
-            now=database_now(),
-            requested_by="test",
-        )
+        committed_world.request_sessions()
     claim = claim_shard(holder="worker", now=database_now())
     assert claim is not None
     with spans.span("somebody's ticket"):

@@ -13,8 +13,11 @@ from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
+from coordinator.services.database_clock import database_now
+from coordinator.services.requesting import request_backfill
 from provider.stores.parquet import directory_name
-from registry.models import Consumer, Node, Rollout
+from registry.actors import Actor
+from registry.models import Consumer, Node, Rollout, SchemaVersion
 from registry.services import consumers, nodes
 from registry.services.evidence import record_check
 from registry.services.resolution import resolve
@@ -57,6 +60,17 @@ class World:
                 self.promote(canary)
         # Requests are made now, so the token has to be alive now.
         return Reader(made, new_token(self.cast, made, now=timezone.now() - timedelta(minutes=1)))
+
+    def request_sessions(self) -> None:
+        """A backfill of every session, as a consumer asks for it."""
+        request_backfill(
+            actor=Actor(kind="consumer", id="7", name="pricing", request_id="r-1"),
+            node=self.node,
+            missing=[(SESSIONS[0], SESSIONS[-1])],
+            bound_version=SchemaVersion.objects.get(),
+            now=database_now(),
+            requested_by="test",
+        )
 
     def promote(self, canary: Rollout) -> Rollout:
         seen = resolve(canary.consumer, self.node)

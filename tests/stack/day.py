@@ -8,9 +8,6 @@ price the schema refuses.
 import http.client
 import json
 import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -29,6 +26,7 @@ from registry.services import consumers, nodes
 from registry.services.evidence import record_check
 from registry.services.resolution import resolve
 from tests.cast import NOW, approved, assemble, bundle, consumer, made_strict, subject, token
+from tests.processes import Process, is_up, kill_group, running, web_command, worker_command
 from tests.provider.upstream import Asked, Reply, Upstream, serving
 
 NODE, STREAM, SUBJECT = "bars:day:1s", "bars:day", "day.bars"
@@ -68,10 +66,6 @@ class Troubles:
     drifted: list[Seconds] = field(default_factory=list)
     upstream_down: bool = False
 
-    def touch(self, first: int, last: int) -> bool:
-        windows = [*self.left_out, *self.drifted]
-        return any(start <= last and first <= end for start, end in windows)
-
 
 @dataclass
 class Day:
@@ -81,10 +75,10 @@ class Day:
     troubles: Troubles
     first: int
     sent: int
-    web: "subprocess.Popen[bytes]"
-    worker: "subprocess.Popen[bytes]"
+    web: Process
+    worker: Process
     folder: Path
-    restart_worker: Callable[[], "subprocess.Popen[bytes]"]
+    restart_worker: Callable[[], Process]
     outcomes: dict[str, int] = field(default_factory=dict)
 
     def feed(self) -> None:
@@ -103,8 +97,7 @@ class Day:
 
     def kill_worker(self) -> None:
         """With SIGKILL, and start another one."""
-        os.killpg(self.worker.pid, signal.SIGKILL)
-        self.worker.wait()
+        kill_group(self.worker)
         self.worker = self.restart_worker()
 
     def correct(self, first: int, last: int) -> None:
@@ -175,11 +168,15 @@ def a_day(folder: Path, database_url: str, client: redis.Redis, settings: Any) -
             "SEAMLESS_MAX_ATTEMPTS": "2",
             "SEAMLESS_SHARD_BARS": "30",
         }
-        web = _started(folder, "web", _web(port), environment, cleanup)
 
-        def start_worker() -> "subprocess.Popen[bytes]":
-            return _started(folder, "worker", _worker(folder), environment, cleanup)
+        def start(name: str, command: list[str]) -> Process:
+            log = folder / f"{name}.log"
+            return cleanup.enter_context(running(command, log=log, environment=environment))
 
+        def start_worker() -> Process:
+            return start("worker", worker_command(folder, "day"))
+
+        web = start("web", web_command(port, workers=1, threads=4))
         first = int(time.time())
         worker = start_worker()
         day = Day(port, secret, client, troubles, first, first, web, worker, folder, start_worker)
@@ -223,48 +220,8 @@ def _governed(upstream: Upstream) -> str:
     return token(cast, reader, now=timezone.now() - timedelta(minutes=1))
 
 
-def _web(port: int) -> list[str]:
-    return [
-        *(sys.executable, "-m", "granian", "--interface", "wsgi", "config.wsgi:application"),
-        *("--host", "127.0.0.1", "--port", str(port), "--no-ws"),
-        *("--workers", "1", "--blocking-threads", "4"),
-    ]
-
-
-def _worker(folder: Path) -> list[str]:
-    return [
-        *(sys.executable, "-m", "celery", "-A", "config", "worker", "--concurrency", "2"),
-        *("--hostname", "day@test", "--without-gossip", "--without-mingle"),
-        *("--beat", "--schedule", str(folder / "beat")),
-    ]
-
-
-def _started(
-    folder: Path, name: str, command: list[str], environment: dict[str, str], cleanup: ExitStack
-) -> "subprocess.Popen[bytes]":
-    """In a group of its own, which is killed at the end."""
-    with (folder / f"{name}.log").open("wb") as log:
-        process = subprocess.Popen(
-            command, env=environment, stdout=log, stderr=log, start_new_session=True
-        )
-
-    def end() -> None:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-    cleanup.callback(end)
-    return process
-
-
 def _wait_until_up(day: Day) -> None:
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            with closing(http.client.HTTPConnection("127.0.0.1", day.port, timeout=5)) as wire:
-                wire.request("GET", "/livez")
-                if wire.getresponse().status == 200:
-                    return
-        except OSError:
-            time.sleep(0.2)
-    raise AssertionError((day.folder / "web.log").read_text()[-4_000:])
+    while not is_up(day.port):
+        assert time.monotonic() < deadline, (day.folder / "web.log").read_text()[-4_000:]
+        time.sleep(0.2)

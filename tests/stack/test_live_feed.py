@@ -2,9 +2,6 @@
 
 import json
 import os
-import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -24,6 +21,7 @@ from registry.models import AuditEvent
 from registry.services import nodes
 from tests.cast import NOW, approved, assemble, subject
 from tests.databases import CommittedDatabase
+from tests.processes import Process, running, worker_command
 
 pytestmark = pytest.mark.stack
 
@@ -43,28 +41,16 @@ SECOND_BARS = {
 
 
 @contextmanager
-def worker(folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """A prefork worker with beat that feeds every second; ended with its whole group."""
-    command = [
-        *(sys.executable, "-m", "celery", "-A", "config", "worker", "--concurrency", "2"),
-        *("--hostname", "live@test", "--without-gossip", "--without-mingle"),
-        *("--beat", "--schedule", str(folder / "beat")),
-    ]
+def worker(folder: Path) -> Iterator[Process]:
+    """With beat, feeding every second."""
     variables = os.environ | {
         "SEAMLESS_BARS_DIR": str(configured.SEAMLESS_BARS_DIR),
         "SEAMLESS_LIVE_SERVERS": json.dumps(configured.SEAMLESS_LIVE_SERVERS),
         "SEAMLESS_LIVE_FEED_SECONDS": "1",
     }
-    with (folder / "worker.log").open("wb") as log:
-        process = subprocess.Popen(
-            command, env=variables, stdout=log, stderr=log, start_new_session=True
-        )
-    try:
+    command, log = worker_command(folder, "live"), folder / "worker.log"
+    with running(command, log=log, environment=variables) as process:
         yield process
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
 
 
 def stored_times() -> list[int]:

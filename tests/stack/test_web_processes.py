@@ -2,9 +2,6 @@
 
 import http.client
 import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -20,6 +17,7 @@ from config.stack.ports import find_free_port
 from registry.actors import Actor
 from registry.services.tokens import issue_personal_token
 from tests.databases import CommittedDatabase
+from tests.processes import is_up, running, web_command
 
 pytestmark = pytest.mark.stack
 PROCESSES, REQUESTS, PATIENCE_SECONDS = 3, 60, 60
@@ -29,35 +27,17 @@ PROCESSES, REQUESTS, PATIENCE_SECONDS = 3, 60, 60
 def port(committed_db: CommittedDatabase, tmp_path: Path) -> Iterator[int]:
     port, metrics = find_free_port(), tmp_path / "metrics"
     metrics.mkdir()
-    command = [
-        *(sys.executable, "-m", "granian", "--interface", "wsgi", "config.wsgi:application"),
-        *("--host", "127.0.0.1", "--port", str(port), "--no-ws"),
-        *("--workers", str(PROCESSES), "--blocking-threads", "2"),
-    ]
     environment = os.environ | {
         "DATABASE_URL": committed_db.url,
         "PROMETHEUS_MULTIPROC_DIR": str(metrics),
     }
-    with (tmp_path / "web.log").open("wb") as log:
-        web = subprocess.Popen(
-            command, env=environment, stdout=log, stderr=log, start_new_session=True
-        )
-    try:
+    command, log = web_command(port, workers=PROCESSES, threads=2), tmp_path / "web.log"
+    with running(command, log=log, environment=environment):
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while not answers(port):
-            assert time.monotonic() < deadline, (tmp_path / "web.log").read_text()
+        while not is_up(port):
+            assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.1)
         yield port
-    finally:
-        os.killpg(web.pid, signal.SIGKILL)
-        web.wait()
-
-
-def answers(port: int) -> bool:
-    try:
-        return get(port, "/livez")[0] == 200
-    except OSError:
-        return False
 
 
 def get(port: int, path: str, token: str = "") -> tuple[int, str]:

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,6 +26,7 @@ from tests.coordinator.backfills import (
 )
 from tests.databases import CommittedDatabase
 from tests.otlp import Received, receiver
+from tests.processes import Process, running, worker_command
 
 pytestmark = pytest.mark.stack
 
@@ -44,35 +43,16 @@ def house(committed_db: CommittedDatabase, redis_client: redis.Redis, settings: 
 
 
 @contextmanager
-def worker(
-    folder: Path, name: str, *, beat: bool = True, **environment: str
-) -> Iterator[subprocess.Popen]:
+def worker(folder: Path, name: str, *, beat: bool = True, **environment: str) -> Iterator[Process]:
     """A prefork worker, in a process group of its own; killed at the end."""
-    command = [
-        *(sys.executable, "-m", "celery", "-A", "config", "worker"),
-        *("--concurrency", "2", "--include", "tests.stack.worker_handler"),
-        *("--hostname", f"{name}@test", "--without-gossip", "--without-mingle"),
-        *(("--beat", "--schedule", str(folder / f"{name}.beat")) if beat else ()),
-    ]
     variables = os.environ | {
         "SEAMLESS_TEST_MARK": str(folder / "hung"),
         "SEAMLESS_RECONCILE_SECONDS": "1",
         **environment,
     }
-    with (folder / f"{name}.log").open("wb") as log:
-        process = subprocess.Popen(
-            command, env=variables, stdout=log, stderr=log, start_new_session=True
-        )
-        try:
-            yield process
-        finally:
-            kill_group(process)
-
-
-def kill_group(process: subprocess.Popen) -> None:
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    command = worker_command(folder, name, "--include", "tests.stack.worker_handler", beat=beat)
+    with running(command, log=folder / f"{name}.log", environment=variables) as process:
+        yield process
 
 
 def wait_until(reached: Callable[[], bool], folder: Path) -> None:
