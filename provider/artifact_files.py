@@ -7,7 +7,6 @@ and renamed into its place whole.
 """
 
 import hashlib
-import os
 import secrets
 import shutil
 import time
@@ -19,6 +18,7 @@ from threading import Lock
 from typing import Any
 
 from provider.blend import Piece
+from provider.stores.durable_files import CLOCK_TICK, sha256_of, sync
 from provider.stores.parquet import ParquetStore, directory_name
 from provider.stores.protocol import StoreUnreadable
 from registry.canonical import NotCanonical, canonicalize, fingerprint_of_bytes, load_json
@@ -30,8 +30,6 @@ DATA = "data.parquet"
 _STAGING = ".staging"
 # What a publication left that died; none takes nearly as long.
 _ABANDONED_SECONDS = 86_400.0
-# Two writes within a tick of the file system's clock have one time of change.
-_CLOCK_TICK = 2.0
 _MOST_REMEMBERED = 1_000
 
 Signature = tuple[tuple[str, int, int, int, int], ...]
@@ -53,11 +51,6 @@ class ArtifactDamaged(StoreUnreadable):
 
 def artifact_directory(root: Path, node_id: str, interval: int, address: str) -> Path:
     return root / directory_name(node_id) / str(interval) / address.replace(":", "-")
-
-
-def sha256_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
 # --- writing ------------------------------------------------------------------------------------
@@ -102,22 +95,14 @@ def put_in_place(staged: Path, manifest: Mapping[str, Any], target: Path) -> Non
     (staged / MANIFEST).write_bytes(text)
     for path in sorted(staged.iterdir()):
         path.chmod(0o444)
-        _sync(path)
-    _sync(staged)
+        sync(path)
+    sync(staged)
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.exists():
         check_artifact(target, fingerprint_of_bytes(text))
         return
     staged.rename(target)
-    _sync(target.parent)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync(target.parent)
 
 
 # --- checking -----------------------------------------------------------------------------------
@@ -169,7 +154,7 @@ class _Checked:
 
     def remember(self, address: str, signature: Signature) -> None:
         newest = max((changed for *_, changed in signature), default=0)
-        if newest / 1e9 > time.time() - _CLOCK_TICK:
+        if newest / 1e9 > time.time() - CLOCK_TICK:
             return  # a change within the same tick would not be seen
         with self._lock:
             self._seen[address] = signature

@@ -27,7 +27,7 @@ from registry.cells import Unit, instants_as_integers, write_cells
 Key = Mapping[str, Any]
 
 NANOS = 1_000_000_000
-_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": NANOS}
+PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": NANOS}
 _DAY = 86_400
 _UTC_NAMES = ("UTC", "Z", "+00:00", "ETC/UTC")
 _EXACT_FLOAT = float(1 << 53)
@@ -87,8 +87,8 @@ def one_array(column: pa.ChunkedArray) -> pa.Array:
 
 def _instants(times: Times) -> pa.Array:
     finest = int(np.gcd.reduce(times.nanos, initial=NANOS))
-    resolution = next(name for name, per in _PER_SECOND.items() if finest % (NANOS // per) == 0)
-    per_second = _PER_SECOND[resolution]
+    resolution = next(name for name, per in PER_SECOND.items() if finest % (NANOS // per) == 0)
+    per_second = PER_SECOND[resolution]
     if len(times.seconds) and int(np.abs(times.seconds).max()) >= 2**63 // per_second:
         raise ValueError(f"the times span more than a timestamp[{resolution}] column can hold")
     ticks = times.seconds * per_second + times.nanos // (NANOS // per_second)
@@ -107,7 +107,7 @@ def _of_ticks(ticks: Int64s, per_second: int, readable: Bools) -> Times:
 
 def _read_timestamps(array: pa.Array, unit: str | None) -> Times:
     ticks = _filled(array.view(pa.int64()))
-    times = _of_ticks(ticks, _PER_SECOND[array.type.unit], _present(array))
+    times = _of_ticks(ticks, PER_SECOND[array.type.unit], _present(array))
     zone = array.type.tz
     elsewhere = zone is not None and zone.upper() not in _UTC_NAMES
     return replace(times, zoned=times.readable) if elsewhere else times
@@ -143,10 +143,12 @@ def _read_dates(array: pa.Array, unit: str | None) -> Times:
 
 
 def _read_integers(array: pa.Array, unit: str | None) -> Times:
-    too_large = types.is_uint64(array.type) and (pc.max(array).as_py() or 0) >= 2**63
-    if unit is None or too_large:
+    if unit is None:
         return _unreadable(len(array))
-    return _of_ticks(_filled(array), _PER_SECOND[unit], _present(array))
+    ticks, readable = _filled(array), _present(array)
+    if types.is_uint64(array.type):
+        readable = readable & (ticks >= 0)  # what no int64 holds has become negative
+    return _of_ticks(ticks, PER_SECOND[unit], readable)
 
 
 def _read_floats(array: pa.Array, unit: str | None) -> Times:
@@ -155,7 +157,7 @@ def _read_floats(array: pa.Array, unit: str | None) -> Times:
     values = array.cast(pa.float64()).to_numpy(zero_copy_only=False)
     whole = (np.abs(values) <= _EXACT_FLOAT) & (np.floor(values) == values)
     ticks = np.where(whole, values, 0).astype(np.int64)
-    return _of_ticks(ticks, _PER_SECOND[unit], whole & _present(array))
+    return _of_ticks(ticks, PER_SECOND[unit], whole & _present(array))
 
 
 def _read_texts(array: pa.Array, unit: str | None) -> Times:

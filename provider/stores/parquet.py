@@ -8,7 +8,6 @@ what somebody wrote into the directory overrides what was backfilled.
 """
 
 import hashlib
-import os
 import re
 import secrets
 from collections.abc import Collection, Sequence
@@ -16,25 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pyarrow import types
 
 from provider.blend import Piece
+from provider.stores.durable_files import CLOCK_TICK, sha256_of, sync
 from provider.stores.parquet_groups import groups_in_range
 from provider.stores.protocol import SEGMENT_SOURCE, SegmentExists, StoreUnreadable
 from provider.stores.ranges import rows_in_range
-from provider.timeline import NANOS
+from provider.timeline import PER_SECOND
 
 SEGMENTS = SEGMENT_SOURCE
-# Two writes within a tick of the file system's clock have one time of change.
-_CLOCK_TICK = 2.0
 _SEGMENT_NAME = re.compile(r"[A-Za-z0-9_%~-]{1,150}\.[0-9]{1,20}\.parquet", re.ASCII)
 _LONGEST_NAME = 200
-Bounds = tuple[pa.Scalar, pa.Scalar]
-_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": NANOS}
 
 
 class UnreadableFile(StoreUnreadable):
@@ -122,7 +115,7 @@ class ParquetStore:
                 status = path.stat()
             except OSError:
                 return None
-            if status.st_mtime > now - _CLOCK_TICK or status.st_ctime > now - _CLOCK_TICK:
+            if status.st_mtime > now - CLOCK_TICK or status.st_ctime > now - CLOCK_TICK:
                 return None
             seen.append(
                 (path.name, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
@@ -136,10 +129,10 @@ class ParquetStore:
         temporary = self._segments / f".{name}.{secrets.token_hex(8)}.tmp"
         try:
             checksum = _write_durably(table, temporary)
-            if target.exists() and _checksum(target) != checksum:
+            if target.exists() and sha256_of(target) != checksum:
                 raise SegmentExists(name)
             temporary.rename(target)
-            _sync_directory(self._segments)
+            sync(self._segments)
         finally:
             temporary.unlink(missing_ok=True)
         return Staged(target, checksum, table.num_rows)
@@ -184,29 +177,12 @@ class ParquetStore:
         if time is None or time not in schema.names:
             return _load(file, wanted)
         wanted_and_time = list(dict.fromkeys([*wanted, time]))
-        bounds = self._bounds(schema.field(time).type, start, end)
-        if bounds is None:
-            table = _load(file, wanted_and_time)
-            return rows_in_range(table, time, self._unit, start, end).select(wanted)
-        per_second = _PER_SECOND[self._unit] if self._unit is not None else None
+        per_second = PER_SECOND[self._unit] if self._unit is not None else None
         groups = groups_in_range(file, time, per_second, start, end)
         table = _load(file, wanted_and_time, groups.numbers)
         if not groups.exact:
-            column, (first, last) = table.column(time), bounds
-            inside = pc.and_(pc.greater_equal(column, first), pc.less_equal(column, last))
-            table = table.filter(pc.if_else(pc.is_null(column), True, inside))
+            table = rows_in_range(table, time, self._unit, start, end)
         return table.select(wanted)
-
-    def _bounds(self, kind: pa.DataType, start: int, end: int) -> Bounds | None:
-        """The range in the time column's own type; None where rows must be looked at one by one."""
-        if types.is_timestamp(kind):
-            per_second, limits = _PER_SECOND[kind.unit], np.iinfo(np.int64)
-        elif types.is_integer(kind) and self._unit is not None:
-            per_second, limits = _PER_SECOND[self._unit], np.iinfo(kind.to_pandas_dtype())
-        else:
-            return None
-        first, last = max(start * per_second, limits.min), min(end * per_second, limits.max)
-        return (pa.scalar(first, kind), pa.scalar(last, kind)) if first <= last else None
 
 
 def _load(file: pq.ParquetFile, columns: list[str], groups: list[int] | None = None) -> pa.Table:
@@ -217,19 +193,5 @@ def _load(file: pq.ParquetFile, columns: list[str], groups: list[int] | None = N
 
 def _write_durably(table: pa.Table, path: Path) -> str:
     pq.write_table(table, path, compression="zstd", write_page_checksum=True)
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-    return _checksum(path)
-
-
-def _checksum(path: Path) -> str:
-    with path.open("rb") as file:
-        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
-
-
-def _sync_directory(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync(path)
+    return sha256_of(path)

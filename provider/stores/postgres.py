@@ -28,6 +28,7 @@ from provider.stores.segments import (
     checksum_of,
     segment_name,
 )
+from provider.timeline import PER_SECOND
 
 _WITHOUT_ZONE = "timezone('UTC', to_timestamp({}))"
 _ALL = sql.SQL("true")
@@ -38,7 +39,6 @@ _SETTINGS = """
            set_config('max_parallel_workers_per_gather', '0', true)
 """
 _TABLE = re.compile(r"(?:([A-Za-z_][A-Za-z0-9_]{0,62})\.)?([A-Za-z_][A-Za-z0-9_]{0,40})", re.ASCII)
-_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 # The first and the last second that PostgreSQL's timestamps hold.
 _FIRST_SECOND, _LAST_SECOND = -210_866_803_200, 9_224_318_015_999
@@ -220,7 +220,7 @@ class PostgresStore:
         if column is None:
             return None
         if column.holds_integers and self._unit is not None:
-            per_second = _PER_SECOND[self._unit]
+            per_second = PER_SECOND[self._unit]
             bounds: list[sql.Composable] = [
                 sql.SQL("CAST({} AS bigint)").format(
                     max(_SMALLEST, min(_LARGEST, bound * per_second))

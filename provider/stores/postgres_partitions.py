@@ -8,9 +8,8 @@ import pyarrow as pa
 from psycopg import sql
 from pyarrow import types
 
-from provider.timeline import read_times
+from provider.timeline import PER_SECOND, read_times
 
-_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _FIRST_YEAR, _LAST_YEAR = 1, 9998
 
 
@@ -32,7 +31,7 @@ def month_partitions(
             continue
         first = datetime(year + 1970, number + 1, 1, tzinfo=UTC)
         last = datetime(year + 1970 + (number == 11), (number + 1) % 12 + 1, 1, tzinfo=UTC)
-        per_second = _PER_SECOND[unit] if integers and unit is not None else None
+        per_second = PER_SECOND[unit] if integers and unit is not None else None
         yield f"{first:%Y%m}", _bound(first, per_second), _bound(last, per_second)
 
 

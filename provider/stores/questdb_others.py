@@ -8,8 +8,8 @@ import pyarrow as pa
 from provider.stores.protocol import StoreUnreadable
 from provider.stores.questdb_wire import QuestDB, quoted
 from provider.stores.ranges import rows_in_range
+from provider.timeline import PER_SECOND
 
-_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _SMALLEST, _LARGEST = -(2**63) + 1, 2**63 - 1
 _TYPES: Mapping[str, pa.DataType] = {
     "BOOLEAN": pa.bool_(),
@@ -102,9 +102,9 @@ def _condition(
     if time is None or kind is None:
         return None
     if kind in _INTEGERS and unit is not None:
-        per_second = _PER_SECOND[unit]
+        per_second = PER_SECOND[unit]
     elif kind in _TYPES and pa.types.is_timestamp(_TYPES[kind]):
-        per_second = _PER_SECOND[_TYPES[kind].unit]
+        per_second = PER_SECOND[_TYPES[kind].unit]
     else:
         return None
     first = max(_SMALLEST, min(_LARGEST, start * per_second))

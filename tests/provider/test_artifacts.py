@@ -326,7 +326,7 @@ where = sys.argv[1]
 if where == "write":
     publishing.file_facts = die
 elif where == "rename":
-    artifact_files._sync = die
+    artifact_files.sync = die
 elif where == "commit":
     publishing._row = die
 order = publishing.Order(

@@ -110,8 +110,8 @@ def reader(stored: World) -> Reader:
 @pytest.fixture
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if all files had been written a while ago."""
-    monkeypatch.setattr("provider.stores.parquet._CLOCK_TICK", -1e12)
-    monkeypatch.setattr("provider.artifact_files._CLOCK_TICK", -1e12)
+    monkeypatch.setattr("provider.stores.parquet.CLOCK_TICK", -1e12)
+    monkeypatch.setattr("provider.artifact_files.CLOCK_TICK", -1e12)
 
 
 def problem(answer: Any, status: int, code: str) -> dict[str, Any]:
@@ -383,7 +383,7 @@ def test_files_of_this_very_moment_are_compared_each_time(
 ) -> None:
     """A change within the same tick of the file system's clock would look like none."""
     publish(stored)
-    monkeypatch.setattr("provider.artifact_files._CLOCK_TICK", 3_600.0)
+    monkeypatch.setattr("provider.artifact_files.CLOCK_TICK", 3_600.0)
     checks: list[int] = []
     original = artifact_files.check_artifact
     monkeypatch.setattr(

@@ -186,7 +186,7 @@ def test_a_publication_and_reads_in_their_domains(
 ) -> None:
     """A backtest refused and one served; live reads that advance, and one that goes back."""
     settings.SEAMLESS_CACHE_BYTES = 0
-    monkeypatch.setattr("provider.stores.parquet._CLOCK_TICK", 3_600.0)
+    monkeypatch.setattr("provider.stores.parquet.CLOCK_TICK", 3_600.0)
     world.write(bars())
     reader = world.reader()
     reader.data()

@@ -31,7 +31,7 @@ def pricing(world: World) -> Reader:
 @pytest.fixture
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if the files had been written long before: the store can say when they change."""
-    monkeypatch.setattr("provider.stores.parquet._CLOCK_TICK", -1e12)
+    monkeypatch.setattr("provider.stores.parquet.CLOCK_TICK", -1e12)
 
 
 def ask(reader: Reader, *, method: str = "get", headers: Any = None, **query: Any) -> HttpResponse:

@@ -55,6 +55,7 @@ def test_integers_of_any_width_are_read(kind):
 
 def test_an_integer_beyond_64_bits_with_sign_is_unreadable():
     assert seconds([2**63], pa.uint64(), "s") == [None]
+    assert seconds([7, 2**64 - 1, None], pa.uint64(), "s") == [7, None, None]
 
 
 def test_floats_are_read_where_they_are_whole():

@@ -120,7 +120,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 @pytest.fixture
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tests' clock stands in 2012 and the files' in the present: a tick is never near."""
-    monkeypatch.setattr("provider.stores.parquet._CLOCK_TICK", -1e12)
+    monkeypatch.setattr("provider.stores.parquet.CLOCK_TICK", -1e12)
 
 
 def count(counter: Any) -> float:
