@@ -9,18 +9,14 @@ from enum import StrEnum
 from functools import lru_cache
 from uuid import uuid4
 
-import redis
-import structlog
 from django.conf import settings
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from coordinator.breaker import CircuitBreaker
+from coordinator.guarded_redis import TIMEOUT_SECONDS, GuardedRedis
 
 KEY_PREFIX = "seamless:lease:"
 WAKE_CHANNEL = "seamless:backfill:wake"
 GENERATION_KEY = "seamless:backfill:generation"
-TIMEOUT_SECONDS = 0.5
 
 _HOLD = """
 local v = redis.call('HMGET', KEYS[1], 'epoch', 'holder')
@@ -42,8 +38,6 @@ redis.call('PUBLISH', ARGV[3], KEYS[1])
 return 1
 """
 
-log = structlog.get_logger("seamless.backfill")
-
 
 class LeaseAnswer(StrEnum):
     HELD = "held"
@@ -51,25 +45,13 @@ class LeaseAnswer(StrEnum):
     UNREACHABLE = "unreachable"
 
 
-class LiveLeases:
-    """Leases in one Redis. Nothing is connected before the first question.
-
-    A Redis that is away answers UNREACHABLE, at once while the circuit breaker is open: that is
-    never the same as LOST.
-    """
+class LiveLeases(GuardedRedis):
+    """Leases in one Redis. One that is away answers UNREACHABLE: that is never the same as LOST."""
 
     def __init__(
         self, url: str, *, timeout: float = TIMEOUT_SECONDS, breaker: CircuitBreaker | None = None
     ) -> None:
-        self._breaker = breaker or CircuitBreaker()
-        self._client = redis.Redis.from_url(
-            url,
-            decode_responses=True,
-            socket_timeout=timeout,
-            socket_connect_timeout=timeout,
-            # A reply that was lost is asked for again by the next heartbeat, not by the client.
-            retry=Retry(NoBackoff(), 0),
-        )
+        super().__init__(url, timeout=timeout, breaker=breaker)
         self._hold = self._client.register_script(_HOLD)
         self._release = self._client.register_script(_RELEASE)
 
@@ -89,10 +71,6 @@ class LiveLeases:
             return LeaseAnswer.UNREACHABLE
         return LeaseAnswer.HELD if answer == 1 else LeaseAnswer.LOST
 
-    def is_reachable(self) -> bool:
-        """Whether Redis answers; after an outage, only once it has answered three times."""
-        return self._ask(self._client.ping) is not None and self._breaker.is_closed
-
     def generation(self) -> str | None:
         """A random text that lives as long as what this Redis holds; None with Redis away.
 
@@ -107,23 +85,6 @@ class LiveLeases:
         """How many messages a list of this Redis holds; None with Redis away."""
         length = self._ask(lambda: self._client.llen(queue))
         return None if length is None else int(length)
-
-    def report_failure(self, error: Exception) -> None:
-        """Somebody else met Redis away (the task queue shares it)."""
-        if self._breaker.failed():
-            log.warning("seamless.coordinator.redis_unreachable", error=str(error))
-
-    def _ask(self, question):  # type: ignore[no-untyped-def]
-        if not self._breaker.allows():
-            return None
-        try:
-            answer = question()
-        except (redis.RedisError, OSError) as error:
-            self.report_failure(error)
-            return None
-        if self._breaker.succeeded():
-            log.info("seamless.coordinator.redis_recovered")
-        return answer
 
 
 @lru_cache(maxsize=8)

@@ -13,13 +13,9 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from threading import Lock
 
-import redis
-import structlog
 from django.conf import settings
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
-from coordinator.breaker import CircuitBreaker
+from coordinator.guarded_redis import GuardedRedis
 from provider.metrics import AS_OF_ADVANCES
 from provider.models import AsOfMark
 from registry.errors import InvalidInput
@@ -29,7 +25,6 @@ from registry.services.behind_reads import flushed_behind_reads, wake
 MOST_WORLDS = 1_000
 KEY_PREFIX = "seamless:as-of:"
 _MOST_KNOWN = 10_000
-_TIMEOUT_SECONDS = 0.5
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -47,8 +42,6 @@ return latest or ''
 _LOOK_FIRST = "?"
 
 World = tuple[int, str]
-
-log = structlog.get_logger("seamless.domain_gate")
 
 
 def advance(node: Node, world: str, as_of: datetime) -> bool:
@@ -91,19 +84,12 @@ def _look(node: Node, world: str) -> None:
             )
 
 
-class _Shared:
+class _Shared(GuardedRedis):
     """The moments in Redis."""
 
     def __init__(self, url: str) -> None:
-        self._breaker = CircuitBreaker()
-        client = redis.Redis.from_url(
-            url,
-            decode_responses=True,
-            socket_timeout=_TIMEOUT_SECONDS,
-            socket_connect_timeout=_TIMEOUT_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-        )
-        self._advance = client.register_script(_ADVANCE)
+        super().__init__(url)
+        self._advance = self._client.register_script(_ADVANCE)
 
     def advance(
         self,
@@ -115,17 +101,9 @@ class _Shared:
         looked: bool = False,
     ) -> str | None:
         """The newest that was there, "" for none; None while Redis is away."""
-        if not self._breaker.allows():
-            return None
         arguments = [world, _number(as_of), _number(known), "looked" if looked else ""]
-        try:
-            answer = self._advance(keys=[KEY_PREFIX + node_id], args=arguments)
-        except (redis.RedisError, OSError) as error:
-            if self._breaker.failed():
-                log.warning("seamless.domain_gate.redis_unreachable", error=str(error))
-            return None
-        self._breaker.succeeded()
-        return str(answer)
+        answer = self._ask(lambda: self._advance(keys=[KEY_PREFIX + node_id], args=arguments))
+        return None if answer is None else str(answer)
 
 
 @lru_cache(maxsize=8)
