@@ -125,7 +125,7 @@ ARTIFACT_MS = Histogram(
     "artifact_publish_latency_ms",
     "Milliseconds from the order of an artefact to its row.",
     ["node_id", "interval"],
-    buckets=tuple(1000 * bound for bound in SLA_BUCKETS),
+    buckets=_MS_BUCKETS,
 )
 ARTIFACT_BYTES = Counter(
     "artifact_bytes_written_total",

@@ -15,7 +15,7 @@ from coordinator.lease_state import (
     cancelled,
     job_outcome,
 )
-from coordinator.models import BackfillJob, BackfillShard
+from coordinator.models import BackfillJob
 from coordinator.recovery import job_event, tell_hooks
 from coordinator.services.certifying import certificate_of
 from coordinator.services.job_rows import (
@@ -43,12 +43,6 @@ def close_finished_jobs(*, now: datetime, job_ids: list[int] | None = None) -> l
         _end_over_budget(pk, now)
     finished = active.exclude(shards__state__in=UNFINISHED_SHARD_STATES)
     return [pk for pk in finished.values_list("pk", flat=True) if _close(pk, now)]
-
-
-def has_unfinished_shards(job_id: int) -> bool:
-    """Asked after each shard: far cheaper than looking whether the job can be closed."""
-    unfinished = BackfillShard.objects.filter(job=job_id, state__in=UNFINISHED_SHARD_STATES)
-    return unfinished.exists()
 
 
 def cancel_job(*, actor: Actor, job_id: int, reason: str, now: datetime) -> None:

@@ -44,9 +44,8 @@ def visible_jobs(actor: Actor) -> QuerySet[BackfillJob]:
 
 def require_visible_job(actor: Actor, job_id: int) -> None:
     """Raises NoSuchJob, or HiddenJob."""
-    job = job_numbered(job_id)
-    if not visible_nodes(actor).filter(pk=job.node_id).exists():
-        raise HiddenJob(no_such_job(job_id).detail)
+    if not visible_jobs(actor).filter(pk=job_id).exists():
+        raise HiddenJob(no_such_job(job_numbered(job_id).pk).detail)
 
 
 def visible_nodes(actor: Actor) -> QuerySet[Node]:

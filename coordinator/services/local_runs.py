@@ -10,12 +10,12 @@ import structlog
 from django.db import connection
 from django.db.models import Sum
 
-from coordinator.lease_state import UNFINISHED_SHARD_STATES, ShardState
+from coordinator.lease_state import ShardState
 from coordinator.mode import Mode, coordinator_mode
 from coordinator.models import BackfillShard
 from coordinator.services.claiming import claim_shard
 from coordinator.services.database_clock import database_now
-from coordinator.services.progress import Ranges, have_ended, wait_for
+from coordinator.services.progress import Ranges, have_ended, unfinished_in, wait_for
 from coordinator.services.reconciling import reconcile
 from coordinator.services.running import run_shard
 
@@ -69,7 +69,7 @@ def _run_all(job_ids: list[int], ranges: Ranges) -> None:
             claim = claim_shard(holder=holder, now=database_now(), job_ids=job_ids)
             if claim is not None:
                 run_shard(claim=claim)
-            elif _is_left_to_do(job_ids):
+            elif unfinished_in(job_ids).exists():  # in backoff, or held by one who may die
                 reconcile(now=database_now())
                 time.sleep(POLL_SECONDS)
             else:
@@ -79,12 +79,6 @@ def _run_all(job_ids: list[int], ranges: Ranges) -> None:
     finally:
         connection.close()
         _runners.release()
-
-
-def _is_left_to_do(job_ids: Sequence[int]) -> bool:
-    """Whether a shard waits for its backoff or is held by somebody else, who may die."""
-    unfinished = BackfillShard.objects.filter(job__in=job_ids, state__in=UNFINISHED_SHARD_STATES)
-    return unfinished.exists()
 
 
 def _is_being_run(job_ids: Sequence[int]) -> bool:

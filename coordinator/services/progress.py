@@ -81,8 +81,10 @@ def have_ended(job_ids: Sequence[int], ranges: Ranges = ()) -> bool:
     return not BackfillJob.objects.filter(pk__in=job_ids, state__in=ACTIVE_JOB_STATES).exists()
 
 
-def unfinished_in(job_ids: Sequence[int], ranges: Ranges) -> QuerySet[BackfillShard]:
-    """The unfinished shards of the jobs that touch the ranges (of very many: their hull)."""
+def unfinished_in(job_ids: Sequence[int], ranges: Ranges = ()) -> QuerySet[BackfillShard]:
+    """The unfinished shards of the jobs that touch the ranges, if any are given (of very many:
+    their hull).
+    """
     if len(ranges) > RANGES_TOLD_APART:
         ranges = [CoverageRange(min(s for s, _ in ranges), max(e for _, e in ranges))]
     touching = Q()

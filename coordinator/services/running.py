@@ -22,9 +22,10 @@ from coordinator.ports import (
 from coordinator.services.claiming import Claim, claim_fields
 from coordinator.services.database_clock import database_now
 from coordinator.services.failing import end_refused, hold_back, mark_failed
-from coordinator.services.finishing import close_finished_jobs, has_unfinished_shards
+from coordinator.services.finishing import close_finished_jobs
 from coordinator.services.heartbeat import Heartbeat
 from coordinator.services.limits import block_source
+from coordinator.services.progress import unfinished_in
 from coordinator.services.publishing import has_committed, publish_shard
 from registry.spans import Attribute, span
 
@@ -62,7 +63,8 @@ def run_shard(*, claim: Claim, signal: CancelSignal | None = None) -> ShardRun:
         log.info("seamless.backfill.attempt", source="fetcher", error="", **_batch(claim))
         run = _run(claim, signal or CancelSignal())
         live_leases().release(claim.lease_key, epoch=claim.epoch, holder=claim.holder)
-        if run.state is ShardState.VIOLATION or not has_unfinished_shards(claim.job_id):
+        # Far cheaper than looking whether the job can be closed, which it rarely can.
+        if run.state is ShardState.VIOLATION or not unfinished_in([claim.job_id]).exists():
             close_finished_jobs(now=database_now(), job_ids=[claim.job_id])
         return run
 

@@ -85,30 +85,28 @@ class DecisionAdmin(ReadOnlyAdmin):
 
         A decision is told with its seal, for which the answer waits (two seconds at most).
         """
-        try:
-            with collecting() as recorded:
-                result = service(actor_of(request), timezone.now())
-        except SeamlessError as refusal:
-            messages.error(request, f"{refusal.title}: {refusal.detail}")
-        else:
-            messages.success(request, f"{done(result)} {_seal_of(recorded)}".strip())
-        return self._back_to(request, obj)
+        self._carry_out(request, service, done)
+        return self._to(request, "change", obj.pk)
 
     def make(
         self, request: HttpRequest, service: Service, done: Callable[[Any], str]
     ) -> HttpResponse:
         """The same for a button of the list, which makes something new of the page's model."""
-        try:
-            with collecting() as recorded:
-                made = service(actor_of(request), timezone.now())
-        except SeamlessError as refusal:
-            messages.error(request, f"{refusal.title}: {refusal.detail}")
+        made = self._carry_out(request, service, done)
+        if made is None:
             return self._to(request, "changelist")
-        messages.success(request, f"{done(made)} {_seal_of(recorded)}".strip())
         return self._to(request, "change", made.pk)
 
-    def _back_to(self, request: HttpRequest, obj: Any) -> HttpResponse:
-        return self._to(request, "change", obj.pk)
+    def _carry_out(self, request: HttpRequest, service: Service, done: Callable[[Any], str]) -> Any:
+        """What the service answers; None where it refuses."""
+        try:
+            with collecting() as recorded:
+                result = service(actor_of(request), timezone.now())
+        except SeamlessError as refusal:
+            messages.error(request, f"{refusal.title}: {refusal.detail}")
+            return None
+        messages.success(request, f"{done(result)} {_seal_of(recorded)}".strip())
+        return result
 
     def _to(self, request: HttpRequest, page: str, *args: Any) -> HttpResponse:
         name = f"admin:{self.opts.app_label}_{self.opts.model_name}_{page}"
