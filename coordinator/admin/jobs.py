@@ -10,7 +10,7 @@ from django.db.models import OuterRef, QuerySet, Subquery, Sum
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
-from unfold.decorators import action, display
+from unfold.decorators import display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 from unfold.paginator import InfinitePaginator
@@ -23,7 +23,7 @@ from coordinator.services import steering
 from coordinator.services.certifying import report_of
 from coordinator.services.database_clock import database_now
 from coordinator.services.finishing import cancel_job
-from registry.admin.decisions import DecisionAdmin, ReasonForm, dialog
+from registry.admin.decisions import DecisionAdmin, ReasonForm, decision
 from registry.admin.panels import Panel, label, link, moment, pretty_json
 
 SHOWN_SHARDS = 50
@@ -113,48 +113,39 @@ class BackfillJobAdmin(DecisionAdmin):
         turn = "resume" if obj.state == JobState.PAUSED else "pause"
         return (turn, *again, "priority", "cancel")
 
-    @action(
-        description="Pause",
+    @decision(
+        "Pause this backfill",
+        "What runs is finished and nothing more begun, but for what a reader waits for.",
+        OptionalReasonForm,
+        submit="Pause",
         icon="pause",
-        permissions=["view"],
-        dialog=dialog(
-            "Pause this backfill",
-            "What runs is finished and nothing more begun, but for what a reader waits for.",
-            OptionalReasonForm,
-            "Pause",
-        ),
+        button="Pause",
     )
     def pause(self, request: HttpRequest, form: OptionalReasonForm, object_id: str) -> HttpResponse:
         return self._steer(request, form, object_id, steering.pause_job, "It is paused.")
 
-    @action(
-        description="Resume",
+    @decision(
+        "Resume this backfill",
+        "It goes on with what is unfinished.",
+        OptionalReasonForm,
+        submit="Resume",
         icon="play_arrow",
         variant=ActionVariant.PRIMARY,
-        permissions=["view"],
-        dialog=dialog(
-            "Resume this backfill",
-            "It goes on with what is unfinished.",
-            OptionalReasonForm,
-            "Resume",
-        ),
+        button="Resume",
     )
     def resume(
         self, request: HttpRequest, form: OptionalReasonForm, object_id: str
     ) -> HttpResponse:
         return self._steer(request, form, object_id, steering.resume_job, "It goes on.")
 
-    @action(
-        description="Retry failed",
+    @decision(
+        "Do again what has failed",
+        "Every shard that ended as a violation is tried anew, under its next epoch.",
+        OptionalReasonForm,
+        submit="Retry",
         icon="replay",
         variant=ActionVariant.PRIMARY,
-        permissions=["view"],
-        dialog=dialog(
-            "Do again what has failed",
-            "Every shard that ended as a violation is tried anew, under its next epoch.",
-            OptionalReasonForm,
-            "Retry",
-        ),
+        button="Retry failed",
     )
     def retry(self, request: HttpRequest, form: OptionalReasonForm, object_id: str) -> HttpResponse:
         return self._steer(
@@ -165,16 +156,13 @@ class BackfillJobAdmin(DecisionAdmin):
             "The failed shards are done again.",
         )
 
-    @action(
-        description="Reprocess",
+    @decision(
+        "Do shards of this backfill again",
+        "Under their next epoch: no result of before commits after this.",
+        ReprocessForm,
+        submit="Reprocess",
         icon="restart_alt",
-        permissions=["view"],
-        dialog=dialog(
-            "Do shards of this backfill again",
-            "Under their next epoch: no result of before commits after this.",
-            ReprocessForm,
-            "Reprocess",
-        ),
+        button="Reprocess",
     )
     def reprocess(self, request: HttpRequest, form: ReprocessForm, object_id: str) -> HttpResponse:
         chosen = form.cleaned_data
@@ -190,16 +178,13 @@ class BackfillJobAdmin(DecisionAdmin):
             "The shards are done again.",
         )
 
-    @action(
-        description="Priority",
+    @decision(
+        "Move it in the queue",
+        "A point is worth 36 seconds of waiting; what a reader waits for stays in front.",
+        PriorityForm,
+        submit="Change",
         icon="low_priority",
-        permissions=["view"],
-        dialog=dialog(
-            "Move it in the queue",
-            "A point is worth 36 seconds of waiting; what a reader waits for stays in front.",
-            PriorityForm,
-            "Change",
-        ),
+        button="Priority",
     )
     def priority(self, request: HttpRequest, form: PriorityForm, object_id: str) -> HttpResponse:
         return self._steer(
@@ -210,17 +195,14 @@ class BackfillJobAdmin(DecisionAdmin):
             "Its priority has changed.",
         )
 
-    @action(
-        description="Cancel",
+    @decision(
+        "Cancel this backfill",
+        "It ends at once: no result of it commits any more. What is done stays.",
+        ReasonForm,
+        submit="Cancel it",
         icon="cancel",
         variant=ActionVariant.DANGER,
-        permissions=["view"],
-        dialog=dialog(
-            "Cancel this backfill",
-            "It ends at once: no result of it commits any more. What is done stays.",
-            ReasonForm,
-            "Cancel it",
-        ),
+        button="Cancel",
     )
     def cancel(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
         return self._steer(request, form, object_id, cancel_job, "It is cancelled.")

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from unfold.decorators import action, display
+from unfold.decorators import display
 from unfold.enums import ActionVariant
 from unfold.paginator import InfinitePaginator
 
@@ -15,7 +15,7 @@ from coordinator.models import (
 from coordinator.services.database_clock import database_now
 from coordinator.services.quarantine import quarantined_row, release_quarantine
 from registry.admin.access import AUDIT_READERS
-from registry.admin.decisions import DecisionAdmin, ReasonForm, dialog
+from registry.admin.decisions import DecisionAdmin, ReasonForm, decision
 from registry.admin.panels import Panel, moment, pretty_json
 from registry.request_context import actor_of
 
@@ -73,17 +73,14 @@ class QuarantineAdmin(DecisionAdmin):
     def offered(self, obj: Quarantine) -> Collection[str]:
         return ("release",) if obj.released_at is None else ()
 
-    @action(
-        description="Release",
+    @decision(
+        "Do the shard of this row again",
+        "After what was wrong has been put right: judged by the latest schema version.",
+        ReasonForm,
+        submit="Release",
         icon="lock_open",
         variant=ActionVariant.PRIMARY,
-        permissions=["view"],
-        dialog=dialog(
-            "Do the shard of this row again",
-            "After what was wrong has been put right: judged by the latest schema version.",
-            ReasonForm,
-            "Release",
-        ),
+        button="Release",
     )
     def release(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
         row = self.object_or_404(request, object_id)

@@ -7,12 +7,12 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from unfold.decorators import action, display
+from unfold.decorators import display
 from unfold.enums import ActionVariant
 
 from registry.admin.access import AUDIT_READERS, may_export_audit
 from registry.admin.audit_exports import ExportForm, ask_for_export
-from registry.admin.decisions import dialog
+from registry.admin.decisions import decision
 from registry.admin.panels import STATE_COLOURS, Panel, label, moment, pretty_json
 from registry.admin.readonly import ReadOnlyAdmin, ReadOnlyLogAdmin
 from registry.audit.events import OUTCOMES
@@ -93,17 +93,15 @@ class AuditEventAdmin(ReadOnlyLogAdmin):
     def has_export_permission(self, request: HttpRequest) -> bool:
         return may_export_audit(request)
 
-    @action(
-        description="Export",
+    @decision(
+        "Export the audit log",
+        "Sealed records up to the last checkpoint. Whatever stays empty selects everything.",
+        ExportForm,
+        submit="Export",
         icon="download",
         variant=ActionVariant.PRIMARY,
-        permissions=["export"],
-        dialog=dialog(
-            "Export the audit log",
-            "Sealed records up to the last checkpoint. Whatever stays empty selects everything.",
-            ExportForm,
-            "Export",
-        ),
+        button="Export",
+        permission="export",
     )
     def export(self, request: HttpRequest, form: ExportForm) -> HttpResponse:
         return ask_for_export(request, form)

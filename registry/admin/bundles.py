@@ -6,11 +6,11 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Count, Max, QuerySet
 from django.http import HttpRequest, HttpResponse
-from unfold.decorators import action, display
+from unfold.decorators import display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
-from registry.admin.decisions import DecisionAdmin, dialog
+from registry.admin.decisions import DecisionAdmin, decision
 from registry.admin.forms import BundleForm, NewBundleForm, listed
 from registry.admin.panels import Panel, brief, link, moment
 from registry.admin.readonly import ReadOnlyAdmin
@@ -34,16 +34,12 @@ class BundleAdmin(DecisionAdmin):
     def offered(self, obj: Bundle) -> Collection[str]:
         return self.actions_detail
 
-    @action(
-        description="Add a bundle",
+    @decision(
+        "Add a bundle",
+        "A named set of subjects; its first release is cut at once.",
+        NewBundleForm,
+        submit="Add",
         icon="add",
-        permissions=["view"],
-        dialog=dialog(
-            "Add a bundle",
-            "A named set of subjects; its first release is cut at once.",
-            NewBundleForm,
-            "Add",
-        ),
     )
     def make_bundle(self, request: HttpRequest, form: NewBundleForm) -> HttpResponse:
         return self.make(
@@ -56,16 +52,11 @@ class BundleAdmin(DecisionAdmin):
             lambda bundle: f"{bundle.name} is there.",
         )
 
-    @action(
-        description="Change",
+    @decision(
+        "Change",
+        "Other members make another release. What is left empty stays as it is.",
+        BundleForm,
         icon="edit",
-        permissions=["view"],
-        dialog=dialog(
-            "Change",
-            "Other members make another release. What is left empty stays as it is.",
-            BundleForm,
-            "Change",
-        ),
     )
     def alter(self, request: HttpRequest, form: BundleForm, object_id: str) -> HttpResponse:
         obj = self.object_or_404(request, object_id)
@@ -82,18 +73,14 @@ class BundleAdmin(DecisionAdmin):
             lambda _: f"{obj.name} is changed.",
         )
 
-    @action(
-        description="Cut a release",
+    @decision(
+        "Cut a release",
+        "The newest approved versions of the members; if nothing changed, the release there "
+        "is. Subscribers get it as a canary.",
+        BaseDialogForm,
+        submit="Cut",
         icon="content_cut",
         variant=ActionVariant.PRIMARY,
-        permissions=["view"],
-        dialog=dialog(
-            "Cut a release",
-            "The newest approved versions of the members; if nothing changed, the release there "
-            "is. Subscribers get it as a canary.",
-            BaseDialogForm,
-            "Cut",
-        ),
     )
     def cut(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         bundle = self.object_or_404(request, object_id)

@@ -8,11 +8,11 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.safestring import SafeString
-from unfold.decorators import action, display
+from unfold.decorators import display
 from unfold.enums import ActionVariant
 
 from registry.admin.access import TOKEN_KEEPERS
-from registry.admin.decisions import DecisionAdmin, ReasonForm, dialog
+from registry.admin.decisions import DecisionAdmin, ReasonForm, decision
 from registry.admin.forms import (
     BundleNameForm,
     EndedGrantForm,
@@ -39,16 +39,12 @@ class ConsumerAdmin(DecisionAdmin):
     def offered(self, obj: Consumer) -> Collection[str]:
         return self.actions_detail
 
-    @action(
-        description="Add a consumer",
+    @decision(
+        "Add a consumer",
+        "A program or team that reads, kept by a team of yours.",
+        NewConsumerForm,
+        submit="Add",
         icon="add",
-        permissions=["view"],
-        dialog=dialog(
-            "Add a consumer",
-            "A program or team that reads, kept by a team of yours.",
-            NewConsumerForm,
-            "Add",
-        ),
     )
     def make_consumer(self, request: HttpRequest, form: NewConsumerForm) -> HttpResponse:
         return self.make(
@@ -57,17 +53,13 @@ class ConsumerAdmin(DecisionAdmin):
             lambda consumer: f"{consumer.name} is there.",
         )
 
-    @action(
-        description="Switch off or on",
+    @decision(
+        "Switch off or on",
+        "Switched off, its tokens are refused from now on.",
+        ReasonForm,
+        submit="Switch",
         icon="power_settings_new",
         variant=ActionVariant.DANGER,
-        permissions=["view"],
-        dialog=dialog(
-            "Switch off or on",
-            "Switched off, its tokens are refused from now on.",
-            ReasonForm,
-            "Switch",
-        ),
     )
     def switch(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
         obj = self.object_or_404(request, object_id)
@@ -85,16 +77,11 @@ class ConsumerAdmin(DecisionAdmin):
             lambda one: f"{one} is switched {'on' if one.active else 'off'}.",
         )
 
-    @action(
-        description="Subscribe",
+    @decision(
+        "Subscribe",
+        "It reads the bundle from now on; the newest release starts as a canary.",
+        BundleNameForm,
         icon="link",
-        permissions=["view"],
-        dialog=dialog(
-            "Subscribe",
-            "It reads the bundle from now on; the newest release starts as a canary.",
-            BundleNameForm,
-            "Subscribe",
-        ),
     )
     def subscribe(self, request: HttpRequest, form: BundleNameForm, object_id: str) -> HttpResponse:
         obj = self.object_or_404(request, object_id)
@@ -108,17 +95,13 @@ class ConsumerAdmin(DecisionAdmin):
             lambda _: f"{obj} reads {given['bundle']}.",
         )
 
-    @action(
-        description="End a subscription",
+    @decision(
+        "End a subscription",
+        "It can no longer read through the bundle, at once.",
+        EndedSubscriptionForm,
+        submit="End it",
         icon="link_off",
         variant=ActionVariant.DANGER,
-        permissions=["view"],
-        dialog=dialog(
-            "End a subscription",
-            "It can no longer read through the bundle, at once.",
-            EndedSubscriptionForm,
-            "End it",
-        ),
     )
     def unsubscribe(
         self, request: HttpRequest, form: EndedSubscriptionForm, object_id: str
@@ -138,16 +121,12 @@ class ConsumerAdmin(DecisionAdmin):
             lambda _: f"{obj} reads {given['bundle']} no more.",
         )
 
-    @action(
-        description="Grant a node",
+    @decision(
+        "Grant a node",
+        "It may read this one node, outside any bundle, ungoverned.",
+        NodeIdForm,
+        submit="Grant",
         icon="add_link",
-        permissions=["view"],
-        dialog=dialog(
-            "Grant a node",
-            "It may read this one node, outside any bundle, ungoverned.",
-            NodeIdForm,
-            "Grant",
-        ),
     )
     def grant(self, request: HttpRequest, form: NodeIdForm, object_id: str) -> HttpResponse:
         obj = self.object_or_404(request, object_id)
@@ -161,17 +140,13 @@ class ConsumerAdmin(DecisionAdmin):
             lambda _: f"{obj} may read {given['node']}.",
         )
 
-    @action(
-        description="Take a node back",
+    @decision(
+        "Take a node back",
+        "What was granted by name is so no more.",
+        EndedGrantForm,
+        submit="Take it back",
         icon="link_off",
         variant=ActionVariant.DANGER,
-        permissions=["view"],
-        dialog=dialog(
-            "Take a node back",
-            "What was granted by name is so no more.",
-            EndedGrantForm,
-            "Take it back",
-        ),
     )
     def revoke_grant(
         self, request: HttpRequest, form: EndedGrantForm, object_id: str
@@ -254,17 +229,14 @@ class AccessTokenAdmin(DecisionAdmin):
     def offered(self, obj: AccessToken) -> Collection[str]:
         return ("revoke",) if obj.revoked_at is None else ()
 
-    @action(
-        description="Revoke",
+    @decision(
+        "Revoke this token",
+        "Whoever uses it is refused from now on. It cannot be taken back.",
+        ReasonForm,
+        submit="Revoke",
         icon="block",
         variant=ActionVariant.DANGER,
-        permissions=["view"],
-        dialog=dialog(
-            "Revoke this token",
-            "Whoever uses it is refused from now on. It cannot be taken back.",
-            ReasonForm,
-            "Revoke",
-        ),
+        button="Revoke",
     )
     def revoke(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
         token = self.object_or_404(request, object_id)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from django import forms
 from django.contrib import messages
@@ -10,6 +10,8 @@ from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
+from unfold.decorators import action
+from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminTextareaWidget
 
@@ -24,6 +26,7 @@ from registry.services.audit.receipts import collecting
 REASON_LIMIT = 2_000
 
 Service = Callable[[Actor, datetime], Any]
+Page = TypeVar("Page", bound=Callable[..., HttpResponse])
 
 
 class CommentForm(BaseDialogForm):
@@ -36,14 +39,35 @@ class ReasonForm(BaseDialogForm):
     reason = forms.CharField(max_length=REASON_LIMIT, widget=UnfoldAdminTextareaWidget)
 
 
-def dialog(title: str, description: str, form: type[BaseDialogForm], submit: str) -> dict[str, Any]:
-    """All four keys, which the oldest supported Unfold needs."""
-    return {
-        "title": title,
-        "description": description,
-        "form_class": form,
-        "form_submit_text": submit,
-    }
+def decision(
+    title: str,
+    description: str,
+    form: type[BaseDialogForm],
+    *,
+    icon: str,
+    variant: ActionVariant = ActionVariant.DEFAULT,
+    submit: str = "",
+    button: str = "",
+    permission: str = "view",
+) -> Callable[[Page], Page]:
+    """A button of a page that asks for its form in a dialog; the methods of `DecisionAdmin` act.
+
+    `button` and `submit` are what stands on the page and on the dialog, where that is not the
+    dialog's title. What one may do is the service's to say: `permission` is to see the button.
+    """
+    made: Callable[[Page], Page] = action(
+        description=button or title,
+        icon=icon,
+        variant=variant,
+        permissions=[permission],
+        dialog={  # all four keys, which the oldest supported Unfold needs
+            "title": title,
+            "description": description,
+            "form_class": form,
+            "form_submit_text": submit or title,
+        },
+    )
+    return made
 
 
 class DecisionAdmin(ReadOnlyAdmin):

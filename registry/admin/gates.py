@@ -5,11 +5,11 @@ from collections.abc import Collection, Sequence
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from unfold.decorators import action, display
+from unfold.decorators import display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
-from registry.admin.decisions import DecisionAdmin, ReasonForm, dialog
+from registry.admin.decisions import DecisionAdmin, ReasonForm, decision
 from registry.admin.forms import NewIncidentForm
 from registry.admin.panels import BAD, PLAIN, STATE_COLOURS, moment
 from registry.admin.readonly import ReadOnlyAdmin
@@ -51,17 +51,14 @@ class GateOverrideAdmin(DecisionAdmin):
     def offered(self, obj: GateOverride) -> Collection[str]:
         return ("confirm",) if obj.confirmed_at is None else ()
 
-    @action(
-        description="Confirm",
+    @decision(
+        "Confirm the override",
+        "You are the second person: until it expires, the gates of this rollout do not count.",
+        BaseDialogForm,
+        submit="Confirm",
         icon="check",
         variant=ActionVariant.DANGER,
-        permissions=["view"],
-        dialog=dialog(
-            "Confirm the override",
-            "You are the second person: until it expires, the gates of this rollout do not count.",
-            BaseDialogForm,
-            "Confirm",
-        ),
+        button="Confirm",
     )
     def confirm(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         override = self.object_or_404(request, object_id)
@@ -85,16 +82,12 @@ class IncidentAdmin(DecisionAdmin):
     actions_list = ("open",)
     actions_detail = ("close",)
 
-    @action(
-        description="Open an incident",
+    @decision(
+        "Open an incident",
+        "While it is open, nothing of the bundle becomes strict for the consumer by the gates.",
+        NewIncidentForm,
+        submit="Open",
         icon="add",
-        permissions=["view"],
-        dialog=dialog(
-            "Open an incident",
-            "While it is open, nothing of the bundle becomes strict for the consumer by the gates.",
-            NewIncidentForm,
-            "Open",
-        ),
     )
     def open(self, request: HttpRequest, form: NewIncidentForm) -> HttpResponse:
         return self.make(
@@ -128,14 +121,14 @@ class IncidentAdmin(DecisionAdmin):
     def offered(self, obj: Incident) -> Collection[str]:
         return ("close",) if obj.closed_at is None else ()
 
-    @action(
-        description="Close",
+    @decision(
+        "Close the incident",
+        "It no longer keeps a gate closed.",
+        ReasonForm,
+        submit="Close",
         icon="task_alt",
         variant=ActionVariant.PRIMARY,
-        permissions=["view"],
-        dialog=dialog(
-            "Close the incident", "It no longer keeps a gate closed.", ReasonForm, "Close"
-        ),
+        button="Close",
     )
     def close(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
         incident = self.object_or_404(request, object_id)

@@ -8,7 +8,7 @@ from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
-from unfold.decorators import action, display
+from unfold.decorators import display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 from unfold.widgets import (
@@ -18,7 +18,7 @@ from unfold.widgets import (
 )
 
 from registry.admin.access import may_read_audit, roles_of
-from registry.admin.decisions import dialog
+from registry.admin.decisions import decision
 from registry.admin.panels import Panel, pretty_json
 from registry.admin.readonly import ReadOnlyAdmin
 from registry.errors import SeamlessError
@@ -88,17 +88,14 @@ class NodeAdmin(ReadOnlyAdmin):
     def has_register_permission(self, request: HttpRequest) -> bool:
         return Role.OWNER in roles_of(request)
 
-    @action(
-        description="Add a node",
+    @decision(
+        "Add a node",
+        "One governed data set. Without series it expects those that its store holds now.",
+        NewNodeForm,
+        submit="Add",
         icon="add",
         variant=ActionVariant.PRIMARY,
-        permissions=["register"],
-        dialog=dialog(
-            "Add a node",
-            "One governed data set. Without series it expects those that its store holds now.",
-            NewNodeForm,
-            "Add",
-        ),
+        permission="register",
     )
     def register(self, request: HttpRequest, form: NewNodeForm) -> HttpResponse:
         try:

@@ -1,9 +1,8 @@
 """What the pages of proposals offer beside reviews: drafts, revisions, the end of a waiver."""
 
 from django.http import HttpRequest, HttpResponse
-from unfold.decorators import action
 
-from registry.admin.decisions import DecisionAdmin, dialog
+from registry.admin.decisions import DecisionAdmin, decision
 from registry.admin.forms import EndedWaiverForm, NewProposalForm, SchemaForm
 from registry.errors import Conflict
 from registry.models import Proposal
@@ -13,14 +12,7 @@ from registry.services import proposals, waivers
 class DraftingAdmin(DecisionAdmin):
     actions_list = ("propose",)
 
-    @action(
-        description="Propose",
-        icon="add",
-        permissions=["view"],
-        dialog=dialog(
-            "Propose", "A draft of a subject's next version.", NewProposalForm, "Propose"
-        ),
-    )
+    @decision("Propose", "A draft of a subject's next version.", NewProposalForm, icon="add")
     def propose(self, request: HttpRequest, form: NewProposalForm) -> HttpResponse:
         return self.make(
             request,
@@ -36,16 +28,11 @@ class DraftingAdmin(DecisionAdmin):
             lambda made: f"Proposal {made.pk} is a draft.",
         )
 
-    @action(
-        description="Edit",
+    @decision(
+        "Edit",
+        "Another revision: a draft again, and every approval so far expires.",
+        SchemaForm,
         icon="edit",
-        permissions=["view"],
-        dialog=dialog(
-            "Edit",
-            "Another revision: a draft again, and every approval so far expires.",
-            SchemaForm,
-            "Edit",
-        ),
     )
     def edit(self, request: HttpRequest, form: SchemaForm, object_id: str) -> HttpResponse:
         obj = self.object_or_404(request, object_id)
@@ -63,16 +50,12 @@ class DraftingAdmin(DecisionAdmin):
             lambda edited: f"Proposal {edited.pk} is at revision {edited.revision}.",
         )
 
-    @action(
-        description="End a waiver",
+    @decision(
+        "End a waiver",
+        "The rule holds again for this change, at once.",
+        EndedWaiverForm,
+        submit="End it",
         icon="gavel",
-        permissions=["view"],
-        dialog=dialog(
-            "End a waiver",
-            "The rule holds again for this change, at once.",
-            EndedWaiverForm,
-            "End it",
-        ),
     )
     def end_waiver(
         self, request: HttpRequest, form: EndedWaiverForm, object_id: str

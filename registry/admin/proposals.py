@@ -7,7 +7,7 @@ from django import forms
 from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.defaultfilters import truncatechars
-from unfold.decorators import action, display
+from unfold.decorators import display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 from unfold.widgets import (
@@ -16,7 +16,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from registry.admin.decisions import CommentForm, ReasonForm, dialog
+from registry.admin.decisions import CommentForm, ReasonForm, decision
 from registry.admin.panels import STATE_COLOURS, Panel, moment, pretty_json
 from registry.admin.proposal_drafting import DraftingAdmin
 from registry.admin.proposal_evidence import difference, open_waivers, replayed, touched, waived
@@ -155,17 +155,13 @@ class ProposalAdmin(DraftingAdmin):
             decisions.add("end_waiver")
         return decisions
 
-    @action(
-        description="Submit for review",
+    @decision(
+        "Submit for review",
+        "Reviewers are asked to decide. Refused unless the proposal is compatible.",
+        BaseDialogForm,
+        submit="Submit",
         icon="send",
         variant=ActionVariant.PRIMARY,
-        permissions=["view"],
-        dialog=dialog(
-            "Submit for review",
-            "Reviewers are asked to decide. Refused unless the proposal is compatible.",
-            BaseDialogForm,
-            "Submit",
-        ),
     )
     def submit(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         proposal = self.object_or_404(request, object_id)
@@ -178,18 +174,15 @@ class ProposalAdmin(DraftingAdmin):
             lambda _: f"Proposal {proposal.pk} is in review.",
         )
 
-    @action(
-        description="Approve",
+    @decision(
+        "Approve this proposal",
+        "The last approval needed makes the next version and offers it to every subscribed "
+        "consumer as a canary. It cannot be taken back.",
+        ApprovalForm,
+        submit="Approve",
         icon="check",
         variant=ActionVariant.SUCCESS,
-        permissions=["view"],
-        dialog=dialog(
-            "Approve this proposal",
-            "The last approval needed makes the next version and offers it to every subscribed "
-            "consumer as a canary. It cannot be taken back.",
-            ApprovalForm,
-            "Approve",
-        ),
+        button="Approve",
     )
     def approve(self, request: HttpRequest, form: ApprovalForm, object_id: str) -> HttpResponse:
         proposal = self.object_or_404(request, object_id)
@@ -206,17 +199,14 @@ class ProposalAdmin(DraftingAdmin):
             _approved,
         )
 
-    @action(
-        description="Reject",
+    @decision(
+        "Reject this proposal",
+        "One rejection ends the proposal. The author reads the reason.",
+        ReasonForm,
+        submit="Reject",
         icon="close",
         variant=ActionVariant.DANGER,
-        permissions=["view"],
-        dialog=dialog(
-            "Reject this proposal",
-            "One rejection ends the proposal. The author reads the reason.",
-            ReasonForm,
-            "Reject",
-        ),
+        button="Reject",
     )
     def reject(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
         proposal = self.object_or_404(request, object_id)
@@ -229,16 +219,13 @@ class ProposalAdmin(DraftingAdmin):
             lambda _: f"Proposal {proposal.pk} is rejected.",
         )
 
-    @action(
-        description="Check again",
+    @decision(
+        "Check this proposal again",
+        "Versions and the subject's level may have changed since it was judged.",
+        BaseDialogForm,
+        submit="Check",
         icon="refresh",
-        permissions=["view"],
-        dialog=dialog(
-            "Check this proposal again",
-            "Versions and the subject's level may have changed since it was judged.",
-            BaseDialogForm,
-            "Check",
-        ),
+        button="Check again",
     )
     def recheck(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         proposal = self.object_or_404(request, object_id)
@@ -251,16 +238,13 @@ class ProposalAdmin(DraftingAdmin):
             lambda judged: f"Proposal {proposal.pk} is {judged.verdict.replace('_', ' ')}.",
         )
 
-    @action(
-        description="Replay",
+    @decision(
+        "Replay stored rows",
+        "Workers judge the candidate by the stored rows of the subject's nodes.",
+        ReplayForm,
+        submit="Replay",
         icon="replay",
-        permissions=["view"],
-        dialog=dialog(
-            "Replay stored rows",
-            "Workers judge the candidate by the stored rows of the subject's nodes.",
-            ReplayForm,
-            "Replay",
-        ),
+        button="Replay",
     )
     def replay(self, request: HttpRequest, form: ReplayForm, object_id: str) -> HttpResponse:
         proposal = self.object_or_404(request, object_id)
@@ -273,11 +257,12 @@ class ProposalAdmin(DraftingAdmin):
             lambda run: f"Replay {run.pk} waits for a worker; load the page again to see it.",
         )
 
-    @action(
-        description="Cancel the replay",
+    @decision(
+        "Cancel the replay",
+        "It stops at its next table.",
+        CommentForm,
+        submit="Cancel it",
         icon="stop_circle",
-        permissions=["view"],
-        dialog=dialog("Cancel the replay", "It stops at its next table.", CommentForm, "Cancel it"),
     )
     def cancel_replay(
         self, request: HttpRequest, form: CommentForm, object_id: str
@@ -295,17 +280,14 @@ class ProposalAdmin(DraftingAdmin):
             lambda run: f"Replay {run.pk} is cancelled.",
         )
 
-    @action(
-        description="Ask for a waiver",
+    @decision(
+        "Suspend a rule for this change",
+        "Another person must grant it, and neither of you wrote the proposal. It ends by "
+        "itself, at the latest with this content.",
+        WaiverForm,
+        submit="Ask",
         icon="gavel",
-        permissions=["view"],
-        dialog=dialog(
-            "Suspend a rule for this change",
-            "Another person must grant it, and neither of you wrote the proposal. It ends by "
-            "itself, at the latest with this content.",
-            WaiverForm,
-            "Ask",
-        ),
+        button="Ask for a waiver",
     )
     def waive(self, request: HttpRequest, form: WaiverForm, object_id: str) -> HttpResponse:
         proposal = self.object_or_404(request, object_id)
@@ -324,18 +306,14 @@ class ProposalAdmin(DraftingAdmin):
             lambda waiver: f"Waiver {waiver.pk} waits for another person to grant it.",
         )
 
-    @action(
-        description="Grant the waiver",
+    @decision(
+        "Grant the waiver",
+        "The rule is suspended for this content until the waiver ends. Yours is the second "
+        "name on it.",
+        CommentForm,
+        submit="Grant",
         icon="gavel",
         variant=ActionVariant.WARNING,
-        permissions=["view"],
-        dialog=dialog(
-            "Grant the waiver",
-            "The rule is suspended for this content until the waiver ends. Yours is the second "
-            "name on it.",
-            CommentForm,
-            "Grant",
-        ),
     )
     def grant_waiver(self, request: HttpRequest, form: CommentForm, object_id: str) -> HttpResponse:
         proposal = self.object_or_404(request, object_id)
@@ -354,16 +332,13 @@ class ProposalAdmin(DraftingAdmin):
             lambda waiver: f"Waiver {waiver.pk} of {waiver.rule} is granted.",
         )
 
-    @action(
-        description="Withdraw",
+    @decision(
+        "Withdraw this proposal",
+        "The proposal ends without a decision. A new one can be made at any time.",
+        BaseDialogForm,
+        submit="Withdraw",
         icon="undo",
-        permissions=["view"],
-        dialog=dialog(
-            "Withdraw this proposal",
-            "The proposal ends without a decision. A new one can be made at any time.",
-            BaseDialogForm,
-            "Withdraw",
-        ),
+        button="Withdraw",
     )
     def withdraw(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         proposal = self.object_or_404(request, object_id)

@@ -8,12 +8,12 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from unfold.decorators import action, display
+from unfold.decorators import display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
-from registry.admin.decisions import CommentForm, DecisionAdmin, ReasonForm, dialog
+from registry.admin.decisions import CommentForm, DecisionAdmin, ReasonForm, decision
 from registry.admin.panels import STATE_COLOURS, Panel, brief, label, link, moment
 from registry.models import Mode, Rollout
 from registry.services import gates, rollouts
@@ -97,17 +97,14 @@ class RolloutAdmin(DecisionAdmin):
     def offered(self, obj: Rollout) -> Collection[str]:
         return DECISIONS[Mode(obj.mode)] if obj.ended_at is None else ()
 
-    @action(
-        description="Approve promotion",
+    @decision(
+        "Approve the promotion",
+        "Your word that this release may block this consumer's reads. Cannot be taken back.",
+        CommentForm,
+        submit="Approve",
         icon="check",
         variant=ActionVariant.SUCCESS,
-        permissions=["view"],
-        dialog=dialog(
-            "Approve the promotion",
-            "Your word that this release may block this consumer's reads. Cannot be taken back.",
-            CommentForm,
-            "Approve",
-        ),
+        button="Approve promotion",
     )
     def approve(self, request: HttpRequest, form: CommentForm, object_id: str) -> HttpResponse:
         rollout = self.object_or_404(request, object_id)
@@ -120,18 +117,13 @@ class RolloutAdmin(DecisionAdmin):
             lambda _: "Your approval is recorded.",
         )
 
-    @action(
-        description="Promote to strict",
+    @decision(
+        "Promote to strict",
+        "From now on this release blocks what does not conform. Refused while a gate is closed.",
+        BaseDialogForm,
+        submit="Promote",
         icon="upgrade",
         variant=ActionVariant.PRIMARY,
-        permissions=["view"],
-        dialog=dialog(
-            "Promote to strict",
-            "From now on this release blocks what does not conform. Refused while a gate is "
-            "closed.",
-            BaseDialogForm,
-            "Promote",
-        ),
     )
     def promote(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         rollout = self.object_or_404(request, object_id)
@@ -144,17 +136,12 @@ class RolloutAdmin(DecisionAdmin):
             lambda strict: f"Strict rollout {strict.pk} has begun.",
         )
 
-    @action(
-        description="Roll back",
+    @decision(
+        "Roll back",
+        "The strict release before this one is put back at once.",
+        ReasonForm,
         icon="history",
         variant=ActionVariant.DANGER,
-        permissions=["view"],
-        dialog=dialog(
-            "Roll back",
-            "The strict release before this one is put back at once.",
-            ReasonForm,
-            "Roll back",
-        ),
     )
     def roll_back(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
         rollout = self.object_or_404(request, object_id)
@@ -167,18 +154,15 @@ class RolloutAdmin(DecisionAdmin):
             lambda restored: f"{restored.release} is strict again, as rollout {restored.pk}.",
         )
 
-    @action(
-        description="Ramp",
+    @decision(
+        "Judge a share as strict",
+        "That share of this consumer's requests is blocked by this release; the rest stays "
+        "under the strict release before it. More than now is refused while a gate is closed.",
+        RampForm,
+        submit="Ramp",
         icon="trending_up",
         variant=ActionVariant.PRIMARY,
-        permissions=["view"],
-        dialog=dialog(
-            "Judge a share as strict",
-            "That share of this consumer's requests is blocked by this release; the rest stays "
-            "under the strict release before it. More than now is refused while a gate is closed.",
-            RampForm,
-            "Ramp",
-        ),
+        button="Ramp",
     )
     def ramp(self, request: HttpRequest, form: RampForm, object_id: str) -> HttpResponse:
         rollout = self.object_or_404(request, object_id)
@@ -191,17 +175,13 @@ class RolloutAdmin(DecisionAdmin):
             lambda canary: f"It judges {canary.ramp_percent} % of the requests as strict.",
         )
 
-    @action(
-        description="Override the gates",
+    @decision(
+        "Override the gates",
+        "The gates do not count for so many hours, once another person has confirmed it.",
+        OverrideForm,
+        submit="Ask for it",
         icon="lock_open",
         variant=ActionVariant.DANGER,
-        permissions=["view"],
-        dialog=dialog(
-            "Override the gates",
-            "The gates do not count for so many hours, once another person has confirmed it.",
-            OverrideForm,
-            "Ask for it",
-        ),
     )
     def override(self, request: HttpRequest, form: OverrideForm, object_id: str) -> HttpResponse:
         rollout = self.object_or_404(request, object_id)
@@ -218,17 +198,13 @@ class RolloutAdmin(DecisionAdmin):
             lambda override: f"Override {override.pk} waits for another person.",
         )
 
-    @action(
-        description="Demote to canary",
+    @decision(
+        "Demote to canary",
+        "This release is mirrored again; the strict release before it, if any, is put back.",
+        ReasonForm,
+        submit="Demote",
         icon="undo",
         variant=ActionVariant.DANGER,
-        permissions=["view"],
-        dialog=dialog(
-            "Demote to canary",
-            "This release is mirrored again; the strict release before it, if any, is put back.",
-            ReasonForm,
-            "Demote",
-        ),
     )
     def demote(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
         rollout = self.object_or_404(request, object_id)

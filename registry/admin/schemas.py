@@ -7,10 +7,10 @@ from django.contrib import admin
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.defaultfilters import truncatechars
-from unfold.decorators import action, display
+from unfold.decorators import display
 from unfold.enums import ActionVariant
 
-from registry.admin.decisions import DecisionAdmin, ReasonForm, dialog
+from registry.admin.decisions import DecisionAdmin, ReasonForm, decision
 from registry.admin.forms import DeprecationForm, NewSubjectForm, SubjectForm
 from registry.admin.panels import STATE_COLOURS, Panel, brief, label, link, moment, pretty_json
 from registry.models import ProposalState, SchemaVersion, Subject, VersionState
@@ -36,13 +36,12 @@ class SubjectAdmin(DecisionAdmin):
     def offered(self, obj: Subject) -> Collection[str]:
         return self.actions_detail
 
-    @action(
-        description="Add a subject",
+    @decision(
+        "Add a subject",
+        "A line of schemas, owned by a team of yours.",
+        NewSubjectForm,
+        submit="Add",
         icon="add",
-        permissions=["view"],
-        dialog=dialog(
-            "Add a subject", "A line of schemas, owned by a team of yours.", NewSubjectForm, "Add"
-        ),
     )
     def make_subject(self, request: HttpRequest, form: NewSubjectForm) -> HttpResponse:
         return self.make(
@@ -51,12 +50,7 @@ class SubjectAdmin(DecisionAdmin):
             lambda subject: f"{subject.name} is there.",
         )
 
-    @action(
-        description="Change",
-        icon="edit",
-        permissions=["view"],
-        dialog=dialog("Change", "What is left empty stays as it is.", SubjectForm, "Change"),
-    )
+    @decision("Change", "What is left empty stays as it is.", SubjectForm, icon="edit")
     def alter(self, request: HttpRequest, form: SubjectForm, object_id: str) -> HttpResponse:
         obj = self.object_or_404(request, object_id)
         return self.decide(
@@ -135,17 +129,12 @@ class SchemaVersionAdmin(DecisionAdmin):
     def offered(self, obj: SchemaVersion) -> Collection[str]:
         return DECISIONS.get(obj.state, ())
 
-    @action(
-        description="Deprecate",
+    @decision(
+        "Deprecate",
+        "Reads under this version say from now on that it goes away, and when.",
+        DeprecationForm,
         icon="event_busy",
         variant=ActionVariant.WARNING,
-        permissions=["view"],
-        dialog=dialog(
-            "Deprecate",
-            "Reads under this version say from now on that it goes away, and when.",
-            DeprecationForm,
-            "Deprecate",
-        ),
     )
     def deprecate(
         self, request: HttpRequest, form: DeprecationForm, object_id: str
@@ -166,17 +155,12 @@ class SchemaVersionAdmin(DecisionAdmin):
             lambda version: f"{version} is deprecated.",
         )
 
-    @action(
-        description="Retire",
+    @decision(
+        "Retire",
+        "The end of this version. Refused before its sunset, and while a live rollout uses it.",
+        ReasonForm,
         icon="block",
         variant=ActionVariant.DANGER,
-        permissions=["view"],
-        dialog=dialog(
-            "Retire",
-            "The end of this version. Refused before its sunset, and while a live rollout uses it.",
-            ReasonForm,
-            "Retire",
-        ),
     )
     def retire(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
         obj = self.object_or_404(request, object_id)
