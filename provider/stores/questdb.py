@@ -14,10 +14,12 @@ import hashlib
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from provider.blend import Piece
 from provider.stores.protocol import SEGMENT_SOURCE, SegmentExists, StoreUnreadable
@@ -69,6 +71,15 @@ class Listed:
     rows: int
     untimed: int
     staged_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Filing:
+    """Where rows go: our own columns, microseconds of the designated time, how many have none."""
+
+    columns: Sequence[tuple[str, pa.Array]]
+    times: NDArray[np.int64]
+    untimed: int
 
 
 class QuestDBStore:
@@ -149,24 +160,25 @@ class QuestDBStore:
     def _write(self, staged: StagedRows, rows: pa.Table) -> None:
         arrays = [column.chunk(0) for column in rows.columns]
         held = [held_column(*pair) for pair in zip(rows.column_names, arrays, strict=True)]
-        places, untimed = self._places(rows)
+        filing = self._filing(rows)
         tag = f"{staged.name}~{staged.checksum[-16:]}"
-        fields = [*places[:-1]]
+        fields = [*filing.columns]
         fields += [(column.held, values) for column, values in held if column.kind != "n"]
         head = f"{self._segments},seamless_segment={tag}"
-        for body in bodies(head, fields, places[-1][1], rows=ROWS_IN_A_REQUEST):
-            self._server.write(body)
+        self._server.write(bodies(head, fields, pa.array(filing.times), rows=ROWS_IN_A_REQUEST))
         self._server.wait_until_applied(self._segments)
-        self._expect_rows(tag, staged.rows)
+        self._expect_rows(tag, filing.times)
         columns = [column for column, _ in held]
-        listed = Listed(staged.name, tag, columns, staged.checksum, staged.rows, untimed, 0.0)
+        listed = Listed(
+            staged.name, tag, columns, staged.checksum, staged.rows, filing.untimed, 0.0
+        )
         self._list_segment(listed, there=True)
 
-    def _places(self, rows: pa.Table) -> tuple[list[tuple[str, pa.Array]], int]:
-        """Our own columns of the rows, the designated time last; and how many have no time.
+    def _filing(self, rows: pa.Table) -> Filing:
+        """A row is filed under the second of its bar time, as far as QuestDB has it.
 
-        A row is filed under the second of its bar time, as far as QuestDB has it; one without a
-        readable time under the first.
+        One without a readable time is filed under the first. The second itself is sent where that
+        may be another one: at the first and the last that QuestDB has.
         """
         count = rows.num_rows
         seconds, later = np.zeros(count, np.int64), np.zeros(count, np.bool_)
@@ -174,22 +186,25 @@ class QuestDBStore:
         if self._time in rows.column_names:
             times = read_times(rows.column(self._time), self._unit)
             seconds, later, timed = times.seconds, times.nanos > 0, times.readable
-        filed = np.clip(np.where(timed, seconds, 0), 0, _LATEST_SECOND) * 1_000_000
-        return [
+        filed = np.clip(np.where(timed, seconds, 0), 0, _LATEST_SECOND)
+        told = timed & ((filed == 0) | (filed == _LATEST_SECOND))
+        columns = [
             ("seamless_row", pa.array(np.arange(count))),
-            ("seamless_second", pa.array(seconds, mask=~timed)),
+            ("seamless_second", pa.array(seconds, mask=~told)),
             ("seamless_later", pa.array(later, mask=~later)),  # a flag that is not sent is false
-            ("seamless_time", pa.array(filed)),
-        ], int(count - timed.sum())
+        ]
+        sent = [one for one in columns if one[1].null_count < count]
+        return Filing(sent, filed * 1_000_000, int(count - timed.sum()))
 
-    def _expect_rows(self, tag: str, rows: int) -> None:
-        if not rows:
+    def _expect_rows(self, tag: str, times: NDArray[np.int64]) -> None:
+        if not len(times):
             return
         ((count,),) = self._server.query(
             f"SELECT count() FROM {quoted(self._segments)} WHERE seamless_segment = {literal(tag)}"
+            f" AND seamless_time BETWEEN {times.min()} AND {times.max()}"
         )
-        if count != rows:
-            raise StoreUnreadable(f"QuestDB shows {count} of the {rows} rows of {tag!r}")
+        if count != len(times):
+            raise StoreUnreadable(f"QuestDB shows {count} of the {len(times)} rows of {tag!r}")
 
     def _list_segment(self, listed: Listed, *, there: bool) -> None:
         """Written over the wire: one row, there for every reader when this returns."""
@@ -254,7 +269,7 @@ class QuestDBStore:
         """The rows in the range of segments with the same columns."""
         wanted = [one for one in segments[0].columns if columns is None or one.name in columns]
         asked = [one.held for one in wanted if one.kind != "n"]
-        names = ["seamless_segment", "seamless_row", *asked]
+        names = [*(["seamless_segment"] if len(segments) > 1 else []), "seamless_row", *asked]
         within = ", ".join(literal(one.tag) for one in segments)
         query = (
             f"SELECT {', '.join(map(quoted, names))} FROM {quoted(self._segments)}"
@@ -264,32 +279,46 @@ class QuestDBStore:
         if any(one.untimed for one in segments):
             untimed = "seamless_time = 0 AND seamless_second IS NULL"
             rows += self._server.query(query.format(untimed), seconds=seconds)
-        by_tag: dict[str, Rows] = {one.tag: [] for one in segments}
-        for row in rows:
-            by_tag[row[0]].append(row)
-        return {
-            one.name: _table(wanted, sorted(by_tag[one.tag], key=lambda row: row[1]))
-            for one in segments
-        }
+        return _by_segment(segments, wanted, rows)
 
 
 def _timed(start: int, end: int) -> str:
+    """Rows of the closed range; which second a row is of, see `QuestDBStore._filing`."""
     first, last = (max(0, min(_LATEST_SECOND, bound)) * 1_000_000 for bound in (start, end))
     lower, upper = max(start, -(2**62)), min(end, 2**62)
     return (
-        f"seamless_time BETWEEN {first} AND {last} AND seamless_second >= {lower}"
-        f" AND (seamless_second < {upper} OR (seamless_second = {upper} AND NOT seamless_later))"
+        f"seamless_time BETWEEN {first} AND {last} AND ("
+        f"(seamless_second IS NULL AND seamless_time > 0"
+        f" AND NOT (seamless_time = {last} AND seamless_later))"
+        f" OR (seamless_second >= {lower} AND (seamless_second < {upper}"
+        f" OR (seamless_second = {upper} AND NOT seamless_later))))"
     )
 
 
-def _table(columns: Sequence[HeldColumn], rows: Rows) -> pa.Table:
-    """From rows of a segment's name, the row's number and the columns that are held."""
-    cells = iter(list(zip(*rows, strict=True))[2:])
-    arrays = {}
-    for column in columns:
-        held = next(cells, ()) if column.kind != "n" else [None] * len(rows)
-        arrays[column.name] = given_back(column, list(held))
-    return pa.table(arrays)
+def _by_segment(
+    segments: Sequence[Listed], wanted: Sequence[HeldColumn], rows: Rows
+) -> dict[str, pa.Table]:
+    """From rows of a segment's tag (where there are several), the row's number and what is held."""
+    cells = iter(zip(*rows, strict=True))
+    which = np.zeros(len(rows), np.int64)
+    if len(segments) > 1:
+        place = {one.tag: number for number, one in enumerate(segments)}
+        which = np.fromiter(map(place.__getitem__, next(cells, ())), np.int64, len(rows))
+    numbers = np.array(next(cells, ()), np.int64)
+    table = pa.table(
+        {
+            one.name: given_back(one, [None] * len(rows) if one.kind == "n" else next(cells, ()))
+            for one in wanted
+        }
+    )
+    order = np.lexsort((numbers, which))
+    if (np.diff(order) < 0).any():
+        table, which = table.take(order), which[order]
+    bounds = np.searchsorted(which, np.arange(len(segments) + 1))
+    return {
+        one.name: table.slice(first, until - first)
+        for one, (first, until) in zip(segments, pairwise(bounds.tolist()), strict=True)
+    }
 
 
 def _alike(segments: Sequence[Listed]) -> list[list[Listed]]:

@@ -16,6 +16,7 @@ Its Arrow type is kept beside the segment and given back.
 import base64
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -61,7 +62,7 @@ def held_column(name: str, values: pa.Array) -> tuple[HeldColumn, pa.Array]:
     return HeldColumn(name, "x", kind), pa.array(cells, pa.large_string())
 
 
-def given_back(column: HeldColumn, cells: list[object]) -> pa.Array:
+def given_back(column: HeldColumn, cells: Sequence[object]) -> pa.Array:
     """The values that `held_column` was given, from what a query answered."""
     if column.kind == "x":
         return _decode(column.type, cells)
@@ -99,7 +100,7 @@ def _encode(values: pa.Array, row: int) -> str | None:
     return base64.b64encode(sink.getvalue()).decode()
 
 
-def _decode(kind: pa.DataType, cells: list[object]) -> pa.Array:
+def _decode(kind: pa.DataType, cells: Sequence[object]) -> pa.Array:
     decoded = [
         pa.nulls(1, kind) if cell is None else _cell(base64.b64decode(str(cell))) for cell in cells
     ]

@@ -6,7 +6,8 @@ side). What goes wrong is told without it.
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Timer
 from typing import Any, cast
@@ -65,8 +66,21 @@ class QuestDB:
             cursor.execute(text.encode())
             return list(cursor.fetchall()) if cursor.description else []
 
-    def write(self, body: bytes) -> None:
-        """One request of the line protocol, which is one transaction of its table."""
+    def write(self, bodies: Iterable[bytes]) -> None:
+        """Requests of the line protocol, each one transaction of its table.
+
+        The next body is made while one is sent.
+        """
+        with ThreadPoolExecutor(1, thread_name_prefix="questdb-lines") as sender:
+            sent: Future[None] | None = None
+            for body in bodies:
+                if sent is not None:
+                    sent.result()
+                sent = sender.submit(self._send, body)
+            if sent is not None:
+                sent.result()
+
+    def _send(self, body: bytes) -> None:
         with self._translated():
             answer = self._http().post("/write", params={"precision": "u"}, content=body)
         if answer.status_code != 204:

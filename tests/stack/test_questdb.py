@@ -150,6 +150,32 @@ def test_a_column_that_changed_its_type_is_read_as_each_segment_had_it(
     assert [piece.table.column("v").to_pylist() for piece in pieces] == [[1.0], ["1.5 EUR"]]
 
 
+LAST_OF_9999 = 253_402_300_799
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "found"),
+    [
+        (-100, -50, [-50, None]),
+        (-49, -1, [None]),
+        (-10, 10, [0, 1, None]),
+        (0, 0, [0, None]),
+        (1, LAST_OF_9999, [1, LAST_OF_9999, None]),
+        (LAST_OF_9999 + 1, LAST_OF_9999 + 5, [LAST_OF_9999 + 5, None]),
+        (-100, LAST_OF_9999 + 5, [-50, 0, 1, LAST_OF_9999, LAST_OF_9999 + 5, None]),
+    ],
+)
+def test_times_that_questdb_does_not_have_are_found_by_what_they_are(
+    harness: QuestDBHarness, start: int, end: int, found: list[int | None]
+) -> None:
+    """Beside those at the bounds of what it has; a row without a time is in every window, once."""
+    store = harness.open()
+    times = [-50, 0, 1, LAST_OF_9999, LAST_OF_9999 + 5, None]
+    staged = store.stage(pa.table({"ts": pa.array(times, pa.int64())}), 1, 1)
+    pieces = store.read(start, end, [staged.name])
+    assert [time for piece in pieces for time in piece.table.column("ts").to_pylist()] == found
+
+
 def test_many_rows_go_in_several_requests_and_come_back_whole(harness: QuestDBHarness) -> None:
     store, rows = harness.open(), 120_000
     table = pa.table({"ts": pa.array(range(rows)), "v": pa.array(range(rows), pa.float64())})
