@@ -9,8 +9,11 @@ block; only blocks that the window cuts, or that several pieces make up, are has
 """
 
 import hashlib
+import os
+import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +30,8 @@ from registry.cells import json_text, write_cells
 from registry.frame import Frame
 
 BLOCK_BARS = 256
+BLOCKS_FOR_A_THREAD = 16
+_THREADS = min(4, os.cpu_count() or 1)
 _FORMAT = b"seamless-dataset-1"
 
 
@@ -74,7 +79,7 @@ def piece_blocks(table: pa.Table, frame: Frame, grid: Grid) -> list[Block]:
         return []
     blended = blend([Piece("", table)], frame, grid=grid)
     whole = blended.rows == table.num_rows
-    return list(_blocks(blended, grid, {})) if whole else []
+    return _blocks(blended, grid, {}) if whole else []
 
 
 def _named(hexadecimal: str) -> str:
@@ -105,23 +110,37 @@ class _Rows:
     starts: Int64s
     ends: Int64s
     encoded: "list[_Column] | None" = None
+    encoding: threading.Lock = field(default_factory=threading.Lock)
 
     def columns(self) -> "list[_Column]":
-        if self.encoded is None:
-            self.encoded = list(_encoded_columns(self.part, self.frame, self.order))
+        with self.encoding:
+            if self.encoded is None:
+                self.encoded = list(_encoded_columns(self.part, self.frame, self.order))
         return self.encoded
 
 
-def _blocks(blended: Blended, grid: Grid, known: KnownBlocks) -> Iterator[Block]:
+def _blocks(blended: Blended, grid: Grid, known: KnownBlocks) -> list[Block]:
+    """In the order of time; many of them by several threads, which SHA-256 lets run at once."""
     ranks = _ranks(blended.keys)
     cut = [_cut(part, ranks, blended.frame, grid) for part in blended.parts]
     where: dict[int, list[tuple[_Rows, int]]] = {}
     for rows in cut:
         for place, number in enumerate(rows.numbers.tolist()):
             where.setdefault(number, []).append((rows, place))
-    for number in sorted(where):
-        found = where[number]
-        yield _known(blended.sources, found, number, known) or _hashed(found, number)
+    numbers = sorted(where)
+
+    def name(some: Sequence[int]) -> list[Block]:
+        return [
+            _known(blended.sources, where[number], number, known) or _hashed(where[number], number)
+            for number in some
+        ]
+
+    if len(numbers) < 2 * BLOCKS_FOR_A_THREAD or _THREADS == 1:
+        return name(numbers)
+    each = -(-len(numbers) // _THREADS)
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="blocks") as threads:
+        runs = [numbers[start : start + each] for start in range(0, len(numbers), each)]
+        return [block for run in threads.map(name, runs) for block in run]
 
 
 def _cut(part: Part, ranks: Int64s, frame: Frame, grid: Grid) -> _Rows:

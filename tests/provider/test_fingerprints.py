@@ -74,6 +74,18 @@ def test_how_rows_are_held_changes_nothing():
     assert named(table, expected=[{"symbol": "B"}, {"symbol": "A"}]) == named(table)
 
 
+@pytest.mark.parametrize("threads", [2, 3])
+def test_many_blocks_have_the_name_that_one_thread_gives_them(monkeypatch, threads):
+    table = rows(range(0, 10 * BLOCK_BARS * 71, 10), symbols=["A", "B"])
+    odd, even = table.slice(0, 20_001), table.slice(20_001)
+    monkeypatch.setattr("provider.fingerprints._THREADS", 1)
+    alone, blocks = named(table), piece_blocks(table, FRAME, GRID)
+    monkeypatch.setattr("provider.fingerprints._THREADS", threads)
+    assert named(table) == named(odd, even) == alone
+    assert piece_blocks(table, FRAME, GRID) == blocks
+    assert [block.number for block in blocks] == list(range(71))
+
+
 def test_nulls_are_nulls_whatever_lies_behind_them():
     one = pa.array([1.0, 2.0], mask=np.array([True, False]))
     other = pa.array([9.0, 2.0], mask=np.array([True, False]))
