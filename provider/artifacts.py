@@ -41,6 +41,18 @@ def directory_of(artifact: Artifact) -> Path:
     return artifact_directory(root, node.node_id, node.interval, artifact.address)
 
 
+def unlisted(node: Node) -> list[Path]:
+    """Directories among the node's artefacts that no artefact is of.
+
+    Left by a publication that died before its commit, or by one of a newer database than this one:
+    which of the two only people know, so nobody removes them.
+    """
+    root = Path(settings.SEAMLESS_ARTIFACT_DIR)
+    place = artifact_directory(root, node.node_id, node.interval, "")
+    listed = {directory_of(one) for one in artifacts_of(node)}
+    return sorted(set(place.iterdir()) - listed) if place.is_dir() else []
+
+
 def open_artifact(artifact: Artifact, frame: Frame) -> ArtifactStore:
     return ArtifactStore(directory_of(artifact), artifact.address, frame)
 

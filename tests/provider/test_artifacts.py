@@ -543,6 +543,9 @@ def test_the_command_publishes_lists_shows_and_verifies(
     manifest = json.loads(run(stored, monkeypatch, "show", NODE, made.address))
     assert fingerprint(manifest) == made.address
     assert run(stored, monkeypatch, "verify", NODE) == f"whole {made.address}\n"
+    stray = directory_of(made).with_name("sha256-of-a-publication-that-died")
+    stray.mkdir()
+    assert f"unlisted {stray}: " in run(stored, monkeypatch, "verify", NODE)
     damage(directory_of(made), "byte")
     with pytest.raises(SystemExit):
         run(stored, monkeypatch, "verify", NODE, made.address)

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from coordinator.instants import read_instant
 from provider.artifact_files import ArtifactDamaged
-from provider.artifacts import artifact_of, artifacts_of, verify_artifact
+from provider.artifacts import artifact_of, artifacts_of, unlisted, verify_artifact
 from provider.publishing import Order, publish_artifact
 from provider.viewpoint import moment_text, read_moment
 from registry.management.acting import REFUSED, acting_person, refusals_as_command_errors
@@ -97,5 +97,7 @@ class Command(BaseCommand):
                 self.stdout.write(f"damaged {one.address}: {refusal.detail}")
             else:
                 self.stdout.write(f"whole {one.address}")
+        for directory in () if address else unlisted(node):
+            self.stdout.write(f"unlisted {directory}: nobody reads it, no artefact here is of it")
         if damaged:
             raise SystemExit(REFUSED)
