@@ -28,6 +28,7 @@ PROCESSES = 2
 CLIENTS = (1, 8, 32)
 SETTLE, ROUNDS = 1.0, 2
 SLOW_FLUSH = 2_000  # microseconds
+WORK = 0.01  # seconds
 CONTENDERS = ("bare", "searchable", "chain", "append")
 COLUMNS = (
     *("two INSERTs", "the same with indexes", "chain head", "append + sealer"),
@@ -88,6 +89,7 @@ def main() -> None:
         if given.first:
             return
         bench.table("with a row of the caller's updated in it", business=True)
+        bench.extra()
         bench.decisions()
         _flush_slowly()
         bench.table(f"the same, a flush takes {SLOW_FLUSH / 1000:g} ms more", business=True)
@@ -120,20 +122,39 @@ class Bench:
             (cell,) = self._measured(("decision",), count, business=True).values()
             print(f"{count} clients: {cell.shown()}", flush=True)
 
-    def _measured(self, kinds: Sequence[str], clients: int, business: bool) -> dict[str, Cell]:
+    def extra(self) -> None:
+        """What a transaction of 10 ms takes longer for its record, at the median."""
+        print(
+            f"\nwith {1000 * WORK:g} ms of work in the transaction: median ms more than without a"
+            f" record\n\n| clients | without | {' | '.join(COLUMNS[:4])} | append / INSERTs"
+            f" | append / indexed |\n{'|---' * 8}|"
+        )
+        for count in self.counts:
+            cells = self._measured(("none", *CONTENDERS), count, business=True, work=WORK)
+            without, *more = (_percentile(cell.taken, 50) for cell in cells.values())
+            bare, searchable, chain, append = (median - without for median in more)
+            shown = [f"{one:.2f}" for one in (without, bare, searchable, chain, append)]
+            ratios = [f"{append / bare:.2f}", f"{append / searchable:.2f}"]
+            print(f"| {count} | {' | '.join(shown + ratios)} |", flush=True)
+
+    def _measured(
+        self, kinds: Sequence[str], clients: int, business: bool, work: float = 0
+    ) -> dict[str, Cell]:
         """The contenders take turns, so that a busy moment of the machine hits all of them."""
         cells = {kind: Cell(self.seconds) for kind in kinds}
         for _ in range(ROUNDS):
             for kind, cell in cells.items():
                 with _sealer(cell) if kind in ACTIONS else nullcontext():
-                    self._run(cell, kind, clients, business)
+                    self._run(cell, kind, clients, business, work)
         return cells
 
-    def _run(self, cell: Cell, kind: str, clients: int, business: bool) -> None:
+    def _run(self, cell: Cell, kind: str, clients: int, business: bool, work: float) -> None:
         processes = min(clients, PROCESSES)
         each, begin = clients // processes, time.time() + SETTLE
         loads = [
-            Load(kind, business, number * each, each, self.person, begin, begin + self.seconds)
+            Load(
+                kind, business, work, number * each, each, self.person, begin, begin + self.seconds
+            )
             for number in range(processes)
         ]
         running = self.clients.map_async(audit_clients.write, loads, chunksize=1)

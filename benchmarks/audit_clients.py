@@ -43,12 +43,14 @@ REASON = "prices of the last week agree with the exchange's own file"
 class Load:
     """What `threads` clients do from `begin` to `end` (epoch seconds), the first called `first`.
 
-    `kind`: bare, searchable, chain, append or decision. `business`: each transaction also writes a
-    row of its own. `person`: the id of the user who acts.
+    `kind`: none, bare, searchable, chain, append or decision. `business`: each transaction also
+    writes a row of its own, and takes `work` seconds for something else. `person`: the id of the
+    user who acts.
     """
 
     kind: str
     business: bool
+    work: float
     first: int
     threads: int
     person: int
@@ -95,9 +97,16 @@ def _transaction(load: Load, client: int) -> Callable[[], None]:
 
     def run() -> None:
         with transaction.atomic(), connection.cursor() as cursor:
-            if load.business:
-                cursor.execute(BUSINESS, [client])
+            own_part(cursor)
             ways[load.kind](cursor)
+
+    def own_part(cursor: Any) -> None:
+        if load.business:
+            cursor.execute(BUSINESS, [client])
+        if load.work:
+            time.sleep(load.work)
+
+    def none(_: Any) -> None: ...
 
     def bare(cursor: Any) -> None:
         cursor.execute(EVENT, [datetime.now(UTC), LEAF, TEXT])
@@ -126,13 +135,12 @@ def _transaction(load: Load, client: int) -> Callable[[], None]:
             now=datetime.now(UTC),
             reason=REASON,
         ) as entry:
-            if load.business:
-                with connection.cursor() as cursor:
-                    cursor.execute(BUSINESS, [client])
+            with connection.cursor() as cursor:
+                own_part(cursor)
             entry.before, entry.after = STATE, STATE
 
     actor = _actor(load)
-    ways = {"bare": bare, "searchable": searchable, "chain": chained}
+    ways = {"none": none, "bare": bare, "searchable": searchable, "chain": chained}
     return audited if load.kind in ACTIONS else run
 
 

@@ -17,6 +17,7 @@ SHORT = {
 OWN_SERVERS = {
     "audit": ("--clients", "2", "--seconds", "0.2", "--first"),
     "coordinator": ("--shards", "4", "--bars", "10", "--workers", "1", "--many", "50"),
+    "live": ("--bars", "3", "--window", "120"),
     "stores": ("--rows", "100", "--rounds", "1", "--backfill", "200"),
 }
 
