@@ -9,10 +9,8 @@ block; only blocks that the window cuts, or that several pieces make up, are has
 """
 
 import hashlib
-import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -25,13 +23,13 @@ from coordinator.coverage import Bools, Int64s
 from coordinator.grid import Grid
 from provider.blend import Blended, Piece, blend
 from provider.parts import Part
+from provider.threads import in_runs
 from provider.timeline import Key, one_array, read_times
 from registry.cells import json_text, write_cells
 from registry.frame import Frame
 
 BLOCK_BARS = 256
 BLOCKS_FOR_A_THREAD = 16
-_THREADS = min(4, os.cpu_count() or 1)
 _FORMAT = b"seamless-dataset-1"
 
 
@@ -135,12 +133,7 @@ def _blocks(blended: Blended, grid: Grid, known: KnownBlocks) -> list[Block]:
             for number in some
         ]
 
-    if len(numbers) < 2 * BLOCKS_FOR_A_THREAD or _THREADS == 1:
-        return name(numbers)
-    each = -(-len(numbers) // _THREADS)
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="blocks") as threads:
-        runs = [numbers[start : start + each] for start in range(0, len(numbers), each)]
-        return [block for run in threads.map(name, runs) for block in run]
+    return in_runs(name, numbers, least=BLOCKS_FOR_A_THREAD)
 
 
 def _cut(part: Part, ranks: Int64s, frame: Frame, grid: Grid) -> _Rows:

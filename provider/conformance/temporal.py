@@ -8,6 +8,7 @@ rows speak.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Self
 
 import numpy as np
 
@@ -114,13 +115,14 @@ def check_time(
             _crowding(tally, number, times, grid.interval)
             if expected is None:
                 _steps(tally, number, times, grid.interval)
-    gaps = _gaps(tally, rows, expected, grid) if expected is not None else {}
+    seen = [among(one.bars, rows[number].whole) for number, one in enumerate(expected or ())]
+    gaps = _gaps(tally, rows, seen, expected, grid) if expected is not None else {}
     marks = {flag: marks for flag, marks in blended.marks.items() if len(marks)} | tally.marks()
     interval = None if grid is None else grid.interval
-    coverage, bars = _coverage(rows, expected)
+    coverage, bars = _coverage(seen, expected)
     return TemporalRollup(
         findings=(*_untimed(blended), *_findings(marks, blended, interval)),
-        series=tuple(_qualities(blended, rows, marks, gaps, expected)),
+        series=tuple(_qualities(blended, rows, seen, marks, gaps, expected)),
         coverage=coverage,
         bars=bars,
         marks=marks,
@@ -129,29 +131,28 @@ def check_time(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Times:
-    """The distinct times of one series, ascending."""
+    """The distinct times of one series, ascending; `whole` are those without a fraction of a
+    second: only they can be bars.
+    """
 
     rows: int
     seconds: Int64s
     nanos: Int64s
+    whole: Int64s
 
-    @property
-    def whole(self) -> Int64s:
-        """Those that are whole seconds: only they can be bars."""
-        seconds: Int64s = self.seconds[self.nanos == 0]
-        return seconds
+    @classmethod
+    def of(cls, seconds: Int64s, nanos: Int64s) -> Self:
+        return cls(len(seconds), seconds, nanos, seconds[nanos == 0] if nanos.any() else seconds)
 
 
 def _rows_by_series(blended: Blended) -> list[_Times]:
     series, seconds, nanos = _in_answer_order(blended)
     if len(blended.keys) > 1:
         order = by_series(series)
-        series, seconds, nanos = series[order], seconds[order], nanos[order]
+        series, seconds = series[order], seconds[order]
+        nanos = nanos[order] if nanos.any() else nanos
     bounds = np.searchsorted(series, np.arange(len(blended.keys) + 1))
-    return [
-        _Times(int(past - first), seconds[first:past], nanos[first:past])
-        for first, past in pairwise(bounds)
-    ]
+    return [_Times.of(seconds[first:past], nanos[first:past]) for first, past in pairwise(bounds)]
 
 
 def _in_answer_order(blended: Blended) -> tuple[Int64s, Int64s, Int64s]:
@@ -189,13 +190,13 @@ def _steps(tally: _Tally, number: int, times: _Times, interval: int) -> None:
 def _gaps(
     tally: _Tally,
     rows: Sequence[_Times],
+    seen: Sequence[Bools],
     expected: Sequence[ExpectedSeries],
     grid: Grid | None,
 ) -> dict[int, list[CoverageRange]]:
     """Gaps by what was expected, of each expected series; also bars and series that were not."""
     gaps = {}
-    for number, series in enumerate(expected):
-        observed = among(series.bars, rows[number].whole)
+    for number, (series, observed) in enumerate(zip(expected, seen, strict=True)):
         gaps[number] = runs_of(series.bars, ~observed)
         for flag, chosen in _kinds_of_gap(observed).items():
             tally.add_of(flag, number, series.bars[chosen])
@@ -222,21 +223,20 @@ def _kinds_of_gap(observed: Bools) -> dict[str, Bools]:
 
 
 def _coverage(
-    rows: Sequence[_Times], expected: Sequence[ExpectedSeries] | None
+    seen: Sequence[Bools], expected: Sequence[ExpectedSeries] | None
 ) -> tuple[float | None, int | None]:
     """The share of expected bars that every series expecting them has, and how many there are."""
     if expected is None:
         return None, None
-    lacking = [
-        series.bars[~among(series.bars, rows[number].whole)]
-        for number, series in enumerate(expected)
-    ]
+    lacking = [one.bars[~observed] for one, observed in zip(expected, seen, strict=True)]
     missing, bars = _n_distinct(lacking), _n_distinct([series.bars for series in expected])
     return (bars - missing) / bars if bars else 1.0, bars
 
 
 def _n_distinct(bars: Sequence[Int64s]) -> int:
-    everything = np.sort(np.concatenate([np.empty(0, np.int64), *bars]))
+    """Most series expect the same bars: what equals the first needs no sorting."""
+    others = [one for one in bars[1:] if not np.array_equal(one, bars[0])]
+    everything = np.sort(np.concatenate([np.empty(0, np.int64), *bars[:1], *others]))
     return int((np.diff(everything) != 0).sum()) + 1 if len(everything) else 0
 
 
@@ -288,6 +288,7 @@ def _first(marks: Marks) -> list[tuple[int, int | None]]:
 def _qualities(
     blended: Blended,
     rows: Sequence[_Times],
+    seen: Sequence[Bools],
     marks: Mapping[str, Marks],
     gaps: Mapping[int, Sequence[CoverageRange]],
     expected: Sequence[ExpectedSeries] | None,
@@ -295,13 +296,15 @@ def _qualities(
     sampler = Sampler(blended.frame, blended.keys)
     counts = {flag: np.bincount(mark.series, minlength=len(rows)) for flag, mark in marks.items()}
     for number, times in enumerate(rows):
-        bars = expected[number].bars if expected is not None and number < len(expected) else None
+        observed = None
+        if expected is not None and number < len(expected):
+            observed = expected[number].bars[seen[number]]
         yield SeriesQuality(
             key=sampler.shown_key(blended.keys[number]),
             rows=times.rows,
-            expected=None if bars is None else len(bars),
-            observed=None if bars is None else len(seen := bars[among(bars, times.whole)]),
+            expected=None if observed is None else len(seen[number]),
+            observed=None if observed is None else len(observed),
             gaps=tuple(gaps.get(number, ())[:MAX_GAPS]),
             counts={flag: int(by[number]) for flag, by in counts.items() if by[number]},
-            last=None if bars is None or len(seen) == 0 else int(seen[-1]),
+            last=None if observed is None or len(observed) == 0 else int(observed[-1]),
         )

@@ -78,9 +78,9 @@ def test_how_rows_are_held_changes_nothing():
 def test_many_blocks_have_the_name_that_one_thread_gives_them(monkeypatch, threads):
     table = rows(range(0, 10 * BLOCK_BARS * 71, 10), symbols=["A", "B"])
     odd, even = table.slice(0, 20_001), table.slice(20_001)
-    monkeypatch.setattr("provider.fingerprints._THREADS", 1)
+    monkeypatch.setattr("provider.threads.THREADS", 1)
     alone, blocks = named(table), piece_blocks(table, FRAME, GRID)
-    monkeypatch.setattr("provider.fingerprints._THREADS", threads)
+    monkeypatch.setattr("provider.threads.THREADS", threads)
     assert named(table) == named(odd, even) == alone
     assert piece_blocks(table, FRAME, GRID) == blocks
     assert [block.number for block in blocks] == list(range(71))
