@@ -24,6 +24,7 @@ from typing import Any
 import redis
 
 from benchmarks.reading import MINUTE, NODE, START, SYMBOLS, House, house, table_of
+from config.collector import spare_what_is_loaded
 from config.stack.processes import Guardian
 from tests.servers import ValkeyServer
 
@@ -73,6 +74,7 @@ def measure(made: House, feed: Feed, bars: int, window: int) -> None:
     from registry.services import nodes
 
     made.write(0, window)
+    spare_what_is_loaded()  # as the web server does
     stored = [milliseconds(lambda: read(made, 0, window)) for _ in range(bars)]
     nodes.change_node(
         actor=made.actor, node_id=NODE, live={"type": "redis", "stream": STREAM}, now=made.now

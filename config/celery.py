@@ -7,6 +7,7 @@ from celery import Celery, signals
 from prometheus_client.multiprocess import mark_process_dead
 
 from config import task_context
+from config.collector import spare_what_is_loaded
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -14,6 +15,11 @@ app = Celery("seamless")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 task_context.connect()
+
+
+@signals.worker_init.connect
+def _spare_what_is_loaded(**_: Any) -> None:
+    spare_what_is_loaded()
 
 
 @signals.worker_process_shutdown.connect
