@@ -1,12 +1,15 @@
 """Loaded into the processes of `benchmarks/audit.py`: what a client writes, and the sealer."""
 
 import hashlib
+import importlib
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+from config.collector import spare_what_is_loaded
 
 WARM_UP = 5
 SEAL_EVERY = 1.0  # seconds, as SEAMLESS_SEAL_SECONDS has it
@@ -59,9 +62,12 @@ class Load:
 
 
 def set_up() -> None:
+    """As web servers and workers start."""
     import django
 
     django.setup()
+    importlib.import_module("registry.services.actions")
+    spare_what_is_loaded()
 
 
 def write(load: Load) -> tuple[list[float], float]:
