@@ -283,7 +283,7 @@ def _nodes(consumer: Consumer) -> Panel:
     """Every node it may read; what no rollout governs says so."""
     return Panel(
         title="Nodes it reads",
-        headers=("Node", "Strict", "Canary", ""),
+        headers=("Node", "Strict", "Canary", "State"),
         rows=[
             (link(one.node), _judge(one.strict), _judge(one.canary), _governance(one.governed))
             for one in readable_governed(consumer)
