@@ -5,8 +5,10 @@
      "headers": {"X-API-Key": "secret:vendor"}}
 
 Settings are those of the HTTP source, for answers in JSON; the column of times is the schema's.
+`poll_seconds`: for so long an answer also serves the other reads of this process.
 """
 
+import json
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,37 +22,71 @@ from provider.live.entries import EntryForm
 from provider.live.received import Received
 from provider.sources.environment import SourceEnvironment
 from provider.sources.http import HTTPSource
-from provider.sources.settings import refuse_unknown
+from provider.sources.settings import refuse_unknown, whole_number
 from provider.timeline import Key
 
 LONGEST_WAIT = 3_600.0  # seconds of a Retry-After
-_KNOWN = ("url", "rows", "next", "cursor_parameter", "times", "columns", "types", "headers")
+_OF_THE_SOURCE = ("url", "rows", "next", "cursor_parameter", "times", "columns", "types", "headers")
 
 
 @dataclass(frozen=True, slots=True)
 class PolledHTTP:
-    """See this module."""
+    """See this module. `asked` names what is asked, so that equal settings share an answer."""
 
     upstream: HTTPSource
     form: EntryForm
+    asked: str = ""
+    poll_seconds: int = 0
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any], environment: SourceEnvironment) -> Self:
         """Raises InvalidSourceSettings."""
-        refuse_unknown(settings, _KNOWN)
-        upstream = HTTPSource.from_settings({**settings, "time": "-"}, environment)
+        refuse_unknown(settings, (*_OF_THE_SOURCE, "poll_seconds"))
+        poll_seconds = whole_number(settings, "poll_seconds", 0, least=0, most=3_600)
+        rest = {key: value for key, value in settings.items() if key != "poll_seconds"}
+        upstream = HTTPSource.from_settings({**rest, "time": "-"}, environment)
         form = EntryForm(columns=upstream.columns, types=upstream.types, later_wins=False)
-        return cls(upstream, form)
+        return cls(upstream, form, json.dumps(rest, sort_keys=True), poll_seconds)
 
     def receive(self, span: CoverageRange, keys: Sequence[Key], deadline: float | None) -> Received:
         """See `provider.live.received.LiveSource`. Asks nobody who wants patience (SourceBusy)."""
-        host = urlsplit(self.upstream.url).netloc
+        question = f"{self.asked} {json.dumps(keys, sort_keys=True)}"
+        if (recent := _recent.answer(question, span, self.poll_seconds)) is not None:
+            return recent
+        host, began = urlsplit(self.upstream.url).netloc, monotonic()
         _patience.check(host)
         try:
-            return Received(self.upstream.records(span, keys, deadline))
+            received = Received(self.upstream.records(span, keys, deadline))
         except SourceBusy as busy:
             _patience.until(host, busy.retry_after)
             raise
+        if self.poll_seconds:
+            _recent.keep(question, span, received, began)
+        return received
+
+
+class _Recent:
+    """The last answer to each question, and the range it is of."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, tuple[CoverageRange, float, Received]] = {}
+        self._lock = threading.Lock()
+
+    def answer(self, question: str, span: CoverageRange, seconds: float) -> Received | None:
+        """None where there is none of this range that was asked for so few seconds ago."""
+        with self._lock:
+            last = self._last.get(question)
+        if last is None or monotonic() - last[1] >= seconds:
+            return None
+        covers = last[0].start <= span.start and span.end <= last[0].end
+        return last[2] if covers else None
+
+    def keep(self, question: str, span: CoverageRange, received: Received, began: float) -> None:
+        with self._lock:
+            self._last[question] = (span, began, received)
+
+
+_recent = _Recent()
 
 
 class _Patience:

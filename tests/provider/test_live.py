@@ -459,6 +459,45 @@ def test_an_api_that_wants_patience_is_not_asked_before(world: World, api: Upstr
             assert len(read_rows(tail(world))) == 2
 
 
+def test_reads_share_an_answer_for_the_seconds_that_are_declared(
+    world: World, api: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [time.monotonic()]
+    monkeypatch.setattr("provider.live.polled.monotonic", lambda: now[0])
+    live_http(world, http_settings(api, poll_seconds=30))
+    assert len(read_rows(tail(world))) == 4
+    within = read_rows(tail(world, CoverageRange(LAST, LAST)))
+    assert [cells["symbol"] for cells in within] == ["AAPL", "IBM"]
+    assert len(api.asked) == 1
+    tail(world, CoverageRange(FIRST - DAY, LAST))  # a wider range
+    assert len(api.asked) == 2
+    now[0] += 29.9
+    tail(world)
+    assert len(api.asked) == 2
+    now[0] += 0.1
+    tail(world)
+    assert len(api.asked) == 3
+    live_http(world, http_settings(api, poll_seconds=30, headers={"X-Tenant": "other"}))
+    tail(world)
+    assert len(api.asked) == 4
+
+
+def test_a_refusal_is_not_shared(world: World, api: Upstream) -> None:
+    api.answer = lambda asked: Reply(b"", status=500)
+    live_http(world, http_settings(api, poll_seconds=30))
+    with pytest.raises(LiveUnavailable):
+        tail(world)
+    api.answer = lambda asked: Reply({"data": rows([LAST])})
+    assert len(read_rows(tail(world))) == 2
+
+
+def test_without_that_each_read_asks(world: World, api: Upstream) -> None:
+    live_http(world, http_settings(api))
+    tail(world)
+    tail(world)
+    assert len(api.asked) == 2
+
+
 @pytest.mark.parametrize("fault", [{"hang": 3.0}, {"drip": 0.5}])
 def test_x15_an_api_that_hangs_or_drips_costs_its_budget(
     world: World, api: Upstream, fault: dict[str, float]
@@ -515,6 +554,7 @@ def test_the_doctor_looks_at_the_feed(world: World, stream: redis.Redis, setting
         ({"type": "http", "url": "http://elsewhere.example/"}, "url"),
         ({"type": "http", "url": "http://127.0.0.1/", "format": "csv"}, "format"),
         ({"type": "http", "url": "http://127.0.0.1/", "time": "ts"}, "time"),
+        ({"type": "http", "url": "http://127.0.0.1/", "poll_seconds": -1}, "poll_seconds"),
     ],
 )
 def test_settings_are_checked_and_the_key_is_named(settings: dict[str, Any], key: str) -> None:
