@@ -67,6 +67,7 @@ class Cell:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--export", type=int, help="measure exports of so many records")
+    parser.add_argument("--formats", nargs="+", default=audit_export.FORMATS, help="of them")
     parser.add_argument("--clients", type=int, nargs="+", default=CLIENTS)
     parser.add_argument("--seconds", type=float, default=3.0, help="of each turn")
     parser.add_argument("--first", action="store_true", help="the first table alone")
@@ -76,7 +77,7 @@ def main() -> None:
     with ExitStack() as cleanup:
         cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
         if given.export:
-            audit_export.measure(folder, given.export)
+            audit_export.measure(folder, given.export, given.formats)
             return
         guardian = Guardian(grace=5, lock_descriptor=None)
         cleanup.callback(guardian.close)
