@@ -3,10 +3,12 @@
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from pyarrow import types
 
 from registry.cells import refuse_unwritable
+from registry.cells.writing import list_bounds
 
 
 def as_table(table: Any) -> Any:
@@ -17,8 +19,38 @@ def as_table(table: Any) -> Any:
     """
     arrow = _arrow(table)
     for index, kind in _casts(arrow.schema):
-        arrow = arrow.set_column(index, arrow.field(index).name, arrow.column(index).cast(kind))
+        chunks = [_laid_out(chunk, kind) for chunk in arrow.column(index).chunks]
+        column = pa.chunked_array(chunks, kind)
+        arrow = arrow.set_column(index, arrow.field(index).name, column)
     return arrow
+
+
+def _laid_out(array: Any, kind: Any) -> Any:
+    """The array as `kind`, which `_common` gave of its type.
+
+    Nested arrays are put together anew: Arrow's own cast of a slice of one takes the slice twice
+    of a child whose type stays, and reads beyond its end (pyarrow 26).
+    """
+    if array.type == kind:
+        return array
+    if not (types.is_nested(kind) or types.is_dictionary(kind)):
+        return array.cast(kind)
+    if types.is_dictionary(kind):
+        values = _laid_out(array.dictionary, kind.value_type)
+        return pa.DictionaryArray.from_arrays(array.indices, values, ordered=kind.ordered)
+    mask = array.is_null()
+    if types.is_struct(kind):
+        children = [_laid_out(array.field(index), field.type) for index, field in enumerate(kind)]
+        return pa.StructArray.from_arrays(children, fields=list(kind), mask=mask)
+    starts, ends = list_bounds(array)
+    first, last = (int(starts[0]), int(ends[-1])) if len(starts) else (0, 0)
+    items = _laid_out(array.values.slice(first, last - first), kind.value_type)
+    if types.is_fixed_size_list(kind):
+        return pa.FixedSizeListArray.from_arrays(items, type=kind, mask=mask)
+    large = types.is_large_list(kind)
+    offsets = pa.array(np.append(starts, last) - first, pa.int64() if large else pa.int32())
+    made = pa.LargeListArray if large else pa.ListArray
+    return made.from_arrays(offsets, items, type=kind, mask=mask)
 
 
 @lru_cache(maxsize=256)
