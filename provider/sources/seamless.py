@@ -82,8 +82,10 @@ class SeamlessSource:
 def _arrow(body: bytes) -> pa.Table:
     try:
         with pa.ipc.open_stream(body) as stream:
-            return stream.read_all()
-    except pa.ArrowException as error:
+            table = stream.read_all()
+        table.validate(full=True)  # a wrong offset would be followed, and end the process
+        return table
+    except (pa.ArrowException, OSError) as error:
         raise WrongRows(f"the answer is no Arrow stream: {error}") from None
 
 

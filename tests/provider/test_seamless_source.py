@@ -82,6 +82,18 @@ def test_no_data_there_is_no_error_here(upstream: Upstream) -> None:
     assert source(upstream).fetch(SPAN, [], None).num_rows == 0
 
 
+@pytest.mark.parametrize("text_only", [True, False], ids=["offsets", "lengths"])
+def test_an_answer_that_leads_out_of_itself_is_refused(upstream: Upstream, text_only: bool) -> None:
+    body = arrow(pa.table({"session": ["2012-06-01"]}))
+    text = b"2012-06-01" if text_only else b""
+    zero_and_ten = bytes(4) + (10).to_bytes(4, "little")
+    broken = body.replace(zero_and_ten + text, bytes(4) + (10**9).to_bytes(4, "little") + text)
+    assert broken != body
+    upstream.answer = lambda _: Reply(broken)
+    with pytest.raises(WrongRows, match="no Arrow stream"):
+        source(upstream).fetch(SPAN, [], None)
+
+
 @pytest.mark.parametrize(
     ("reply", "error"),
     [
