@@ -100,7 +100,8 @@ def test_a_soak_of_random_troubles(day: Day) -> None:
     seed = int(os.environ.get("SEAMLESS_CHAOS_SEED", secrets.randbelow(10**6)))
     print(f"seed {seed}")
     chance = random.Random(seed)
-    until = time.monotonic() + float(os.environ["SEAMLESS_SOAK_SECONDS"])
+    began = time.monotonic()
+    until = began + float(os.environ["SEAMLESS_SOAK_SECONDS"])
     live_for(day, 20)
     before = held(day)
     while time.monotonic() < until:
@@ -121,6 +122,7 @@ def test_a_soak_of_random_troubles(day: Day) -> None:
         if trouble == "drift":
             day.correct(*window)
         day.wait_for(max(day.first, window[0] - 5), day.sent - 1 - SETTLED)
+        print(f"{time.monotonic() - began:.0f} s: {trouble}, {held(day)}")
     after = held(day)
     print(f"{day.outcomes}; before {before}, after {after}")
     assert after.memory_mb < before.memory_mb * 1.3 + 50
