@@ -53,30 +53,6 @@ s.dashboard(
       ),
     ]),
     s.row(9, [
-      s.timeseries(
-        'Age of the newest bar', 'Of the last answer that reached the present.',
-        [s.query('live_staleness_seconds{node_id=~"$node_id"}', '{{node_id}}')], 's'
-      ),
-      s.timeseries(
-        'Live feeds that gave no rows', 'Reads and feeding rounds per 5 minutes.',
-        [
-          s.query(
-            'sum by (node_id) (increase(seamless_live_failures_total{node_id=~"$node_id"}[5m]))',
-            '{{node_id}}'
-          ),
-        ]
-      ),
-      s.timeseries(
-        'Held reads', 'Answered as less than promised, or refused, per 5 minutes and reason.',
-        [
-          s.query(
-            'sum by (reason) (increase(domain_gate_holds_total{node_id=~"$node_id"}[5m]))',
-            '{{reason}}'
-          ),
-        ]
-      ),
-    ]),
-    s.row(9, [
       s.table(
         'Flag Breakdown', 'Over an hour.',
         s.query('sum by (node_id, flag_type) (increase(%s[1h])) > 0' % flags)

@@ -32,9 +32,7 @@ def filled(expression: str) -> str:
     return expression
 
 
-_SERIES = re.compile(
-    r"\b(?:seamless|backfill|lease|coverage|live|gap|domain|artifact)[a-z0-9_:]*\b(?=[\[{ )\n]|$)"
-)
+_SERIES = re.compile(r"\b(?:seamless|backfill|lease|coverage|live|gap)[a-z0-9_:]*\b(?=[\[{ )\n]|$)")
 
 
 def series_in(expression: str) -> set[str]:
