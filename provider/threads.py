@@ -14,7 +14,7 @@ Done = TypeVar("Done")
 def in_runs(
     work: Callable[[Sequence[Item]], list[Done]], items: Sequence[Item], *, least: int
 ) -> list[Done]:
-    """What `work` makes of the items, in their order: each thread has a run of at least `least`."""
+    """What `work` makes of the items, in their order; `least` of them are worth a thread."""
     runs = min(THREADS, len(items) // least)
     if runs < 2:
         return work(items)

@@ -135,14 +135,13 @@ class _Times:
     second: only they can be bars.
     """
 
-    rows: int
     seconds: Int64s
     nanos: Int64s
     whole: Int64s
 
     @classmethod
     def of(cls, seconds: Int64s, nanos: Int64s) -> Self:
-        return cls(len(seconds), seconds, nanos, seconds[nanos == 0] if nanos.any() else seconds)
+        return cls(seconds, nanos, seconds[nanos == 0] if nanos.any() else seconds)
 
 
 def _rows_by_series(blended: Blended) -> list[_Times]:
@@ -301,7 +300,7 @@ def _qualities(
             observed = expected[number].bars[seen[number]]
         yield SeriesQuality(
             key=sampler.shown_key(blended.keys[number]),
-            rows=times.rows,
+            rows=len(times.seconds),
             expected=None if observed is None else len(seen[number]),
             observed=None if observed is None else len(observed),
             gaps=tuple(gaps.get(number, ())[:MAX_GAPS]),

@@ -50,19 +50,24 @@ class PolledHTTP:
 
     def receive(self, span: CoverageRange, keys: Sequence[Key], deadline: float | None) -> Received:
         """See `provider.live.received.LiveSource`. Asks nobody who wants patience (SourceBusy)."""
+        if not self.poll_seconds:
+            return self._ask(span, keys, deadline)
         question = f"{self.asked} {json.dumps(keys, sort_keys=True)}"
-        if (recent := _recent.answer(question, span, self.poll_seconds)) is not None:
-            return recent
-        host, began = urlsplit(self.upstream.url).netloc, monotonic()
+        received = _recent.answer(question, span, self.poll_seconds)
+        if received is None:
+            began = monotonic()
+            received = self._ask(span, keys, deadline)
+            _recent.keep(question, span, received, began)
+        return received
+
+    def _ask(self, span: CoverageRange, keys: Sequence[Key], deadline: float | None) -> Received:
+        host = urlsplit(self.upstream.url).netloc
         _patience.check(host)
         try:
-            received = Received(self.upstream.records(span, keys, deadline))
+            return Received(self.upstream.records(span, keys, deadline))
         except SourceBusy as busy:
             _patience.until(host, busy.retry_after)
             raise
-        if self.poll_seconds:
-            _recent.keep(question, span, received, began)
-        return received
 
 
 class _Recent:

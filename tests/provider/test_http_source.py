@@ -15,7 +15,7 @@ from provider.sources import InvalidSourceSettings, Source, SourceEnvironment, o
 from provider.sources import http as http_source
 from provider.sources.http import SourceRefused
 from provider.sources.rows import WrongRows
-from tests.provider.upstream import Asked, Reply, Upstream, serving
+from tests.provider.upstream import Asked, Reply, Upstream, bars_of, serving
 
 SPAN = CoverageRange(0, 300)
 HERE = SourceEnvironment(hosts={"127.0.0.1"}, secrets={"vendor": "hidden-word"})
@@ -41,14 +41,7 @@ def upstream() -> Iterator[Upstream]:
 
 
 def source(upstream: Upstream, **settings: Any) -> Source:
-    given = {
-        "type": "http",
-        "url": f"{upstream.url}/bars?from={{start}}&to={{end}}",
-        "time": "ts",
-        "unit": "s",
-        "rows": "/data",
-        "times": "seconds",
-    }
+    given = bars_of(upstream) | {"time": "ts", "unit": "s"}
     return open_source(given | settings, HERE)
 
 

@@ -29,7 +29,7 @@ from registry.frame import Frame
 from registry.models import Consumer, Node, SLAPolicyDocument
 from registry.services import nodes, snapshot
 from tests.cast import NOW, SYSTEM
-from tests.provider.upstream import Reply, Upstream, serving
+from tests.provider.upstream import Reply, Upstream, bars_of, serving
 from tests.provider.world import DAY, FIRST, NODE, SESSIONS, SYMBOLS, World, bars
 
 LAST = SESSIONS[-1]
@@ -387,12 +387,7 @@ def live_http(world: World, given: dict[str, Any]) -> None:
 
 
 def http_settings(api: Upstream, **changes: Any) -> dict[str, Any]:
-    return {
-        "type": "http",
-        "url": f"{api.url}/bars?from={{start}}&to={{end}}",
-        "times": "seconds",
-        "rows": "/data",
-    } | changes
+    return bars_of(api) | changes
 
 
 def test_an_api_is_asked_for_what_storage_lacks(world: World, api: Upstream) -> None:

@@ -89,6 +89,16 @@ class _Server(ThreadingHTTPServer):
         """A client that left early is what some tests are about."""
 
 
+def bars_of(upstream: Upstream) -> dict[str, Any]:
+    """Settings of an HTTP source or feed that asks it for bars, which lie in `data`."""
+    return {
+        "type": "http",
+        "url": f"{upstream.url}/bars?from={{start}}&to={{end}}",
+        "times": "seconds",
+        "rows": "/data",
+    }
+
+
 @contextmanager
 def serving(answer: Callable[[Asked], Reply]) -> Iterator[Upstream]:
     handler = type("Handler", (_Handler,), {})

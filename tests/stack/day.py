@@ -27,7 +27,7 @@ from registry.services.evidence import record_check
 from registry.services.resolution import resolve
 from tests.cast import NOW, approved, assemble, bundle, consumer, made_strict, subject, token
 from tests.processes import Process, is_up, kill_group, running, web_command, worker_command
-from tests.provider.upstream import Asked, Reply, Upstream, serving
+from tests.provider.upstream import Asked, Reply, Upstream, bars_of, serving
 
 NODE, STREAM, SUBJECT = "bars:day:1s", "bars:day", "day.bars"
 SYMBOLS = ("A", "B")
@@ -197,14 +197,7 @@ def _governed(upstream: Upstream) -> str:
         interval=1,
         series=[{"key": {"symbol": symbol}, "since": None} for symbol in SYMBOLS],
         store={"type": "parquet"},
-        source={
-            "type": "http",
-            "url": f"{upstream.url}/bars?from={{start}}&to={{end}}",
-            "time": "ts",
-            "unit": "s",
-            "rows": "/data",
-            "times": "seconds",
-        },
+        source=bars_of(upstream) | {"time": "ts", "unit": "s"},
         live={"type": "redis", "stream": STREAM},
         now=NOW,
     )

@@ -22,22 +22,12 @@ from registry.services import nodes
 from tests.cast import NOW, approved, assemble, subject
 from tests.databases import CommittedDatabase
 from tests.processes import Process, running, worker_command
+from tests.stack.day import SCHEMA
 
 pytestmark = pytest.mark.stack
 
 PATIENCE_SECONDS = 120
 NODE = "bars:demo:1s"
-SECOND_BARS = {
-    "$schema": "https://json-schema.org/draft/2020-12/schema",
-    "type": "object",
-    "properties": {
-        "ts": {"type": "integer"},
-        "symbol": {"type": "string"},
-        "close": {"type": "number"},
-    },
-    "required": ["ts", "symbol", "close"],
-    "x-seamless": {"time": "ts", "unit": "s", "key": ["symbol"]},
-}
 
 
 @contextmanager
@@ -67,7 +57,7 @@ def test_a_worker_stores_what_a_stream_brings(
     settings.SEAMLESS_LIVE_SERVERS = {"default": os.environ["REDIS_URL"]}
     cast = assemble()
     subject(cast, "demo.bars")
-    approved(cast, SECOND_BARS, "demo.bars")
+    approved(cast, SCHEMA, "demo.bars")
     nodes.register_node(
         actor=cast.olive,
         node_id=NODE,
